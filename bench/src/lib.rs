@@ -1,0 +1,4 @@
+//! Measures the engine on the order stream that open engines are compared on.
+
+pub mod commands;
+pub mod stream;

@@ -1,0 +1,135 @@
+//! Values of SQL types as Rust sees them.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys::{self, Datum};
+
+use crate::numeric;
+
+/// A `numeric` value.
+#[derive(Clone, Copy)]
+pub struct Numeric<'call>(&'call [u8], Datum);
+
+impl Numeric<'_> {
+    /// The value times 10^`scale`, where that is whole.
+    pub fn scaled(&self, scale: u8) -> Result<i128, numeric::NotWhole> {
+        numeric::scaled(self.0, scale)
+    }
+
+    /// As Postgres writes it.
+    pub fn text(&self) -> String {
+        // SAFETY: `numeric_out` of a numeric makes a C string.
+        unsafe {
+            let text = pgrx::direct_function_call_as_datum(pg_sys::numeric_out, &[Some(self.1)])
+                .expect("numeric_out returns no NULL");
+            CStr::from_ptr(text.cast_mut_ptr()).to_string_lossy().into_owned()
+        }
+    }
+}
+
+/// A value of a type that is described by the SQL declaration of the function.
+pub trait FromDatum<'call>: Sized {
+    /// # Safety
+    /// The datum is a non-NULL value of the SQL type that this Rust type stands for.
+    unsafe fn from_datum(datum: Datum) -> Self;
+}
+
+impl FromDatum<'_> for i64 {
+    unsafe fn from_datum(datum: Datum) -> Self {
+        datum.value() as i64
+    }
+}
+
+impl FromDatum<'_> for i32 {
+    unsafe fn from_datum(datum: Datum) -> Self {
+        datum.value() as i32
+    }
+}
+
+impl FromDatum<'_> for bool {
+    unsafe fn from_datum(datum: Datum) -> Self {
+        datum.value() != 0
+    }
+}
+
+impl FromDatum<'_> for pg_sys::Oid {
+    unsafe fn from_datum(datum: Datum) -> Self {
+        pg_sys::Oid::from(datum.value() as u32)
+    }
+}
+
+/// The payload of a varlena value, detoasted.
+///
+/// # Safety
+/// The datum is a non-NULL varlena value.
+unsafe fn payload<'call>(datum: Datum) -> (&'call [u8], Datum) {
+    // SAFETY: detoasting a varlena gives a plain one, in memory of the call.
+    unsafe {
+        let value = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+        let bytes = std::slice::from_raw_parts(
+            pgrx::vardata_any(value).cast::<u8>(),
+            pgrx::varsize_any_exhdr(value),
+        );
+        (bytes, Datum::from(value))
+    }
+}
+
+impl<'call> FromDatum<'call> for &'call str {
+    unsafe fn from_datum(datum: Datum) -> Self {
+        // SAFETY: a text is a varlena.
+        let (bytes, _) = unsafe { payload(datum) };
+        str::from_utf8(bytes).unwrap_or_else(|_| {
+            crate::errors::raise(
+                pgrx::PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+                "a text argument is not UTF-8",
+                "",
+                "Create the database with ENCODING 'UTF8'.",
+            )
+        })
+    }
+}
+
+impl<'call> FromDatum<'call> for &'call [u8] {
+    unsafe fn from_datum(datum: Datum) -> Self {
+        // SAFETY: a bytea is a varlena.
+        unsafe { payload(datum) }.0
+    }
+}
+
+impl<'call> FromDatum<'call> for Numeric<'call> {
+    unsafe fn from_datum(datum: Datum) -> Self {
+        // SAFETY: a numeric is a varlena.
+        let (bytes, datum) = unsafe { payload(datum) };
+        Numeric(bytes, datum)
+    }
+}
+
+impl<'call> FromDatum<'call> for &'call CStr {
+    unsafe fn from_datum(datum: Datum) -> Self {
+        // SAFETY: a name is a NUL-terminated array.
+        unsafe { CStr::from_ptr(datum.cast_mut_ptr()) }
+    }
+}
+
+/// A text datum in the current memory context.
+pub fn text(value: &str) -> Datum {
+    // SAFETY: copies the bytes.
+    unsafe {
+        Datum::from(pg_sys::cstring_to_text_with_len(
+            value.as_ptr().cast(),
+            i32::try_from(value.len()).expect("a text is below 2 GiB"),
+        ))
+    }
+}
+
+/// A bytea datum in the current memory context.
+pub fn bytes(value: &[u8]) -> Datum {
+    // A bytea is laid out as a text is.
+    // SAFETY: copies the bytes.
+    unsafe {
+        Datum::from(pg_sys::cstring_to_text_with_len(
+            value.as_ptr().cast(),
+            i32::try_from(value.len()).expect("a bytea is below 1 GiB"),
+        ))
+    }
+}

@@ -1,0 +1,211 @@
+//! The settings, each with the reason for its default.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
+
+static DATABASE: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(c"exchange"));
+// 8 MiB: a quarter of a second at the peak rate, far more than a commit takes.
+static RING_SLOTS: GucSetting<i32> = GucSetting::<i32>::new(65_536);
+static MAXIMUM_INSTRUMENTS: GucSetting<i32> = GucSetting::<i32>::new(1_024);
+static MAXIMUM_ACCOUNTS: GucSetting<i32> = GucSetting::<i32>::new(65_536);
+static MAXIMUM_OPEN_ORDERS: GucSetting<i32> = GucSetting::<i32>::new(1_048_576);
+static MAXIMUM_PRICE_LEVELS: GucSetting<i32> = GucSetting::<i32>::new(262_144);
+// What a screen shows, and what feeds usually carry.
+static BOOK_DEPTH: GucSetting<i32> = GucSetting::<i32>::new(32);
+// 200 kB a backend, touched only by those who send so many at once.
+static MAXIMUM_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1_024);
+static MATCHER_CORE: GucSetting<i32> = GucSetting::<i32>::new(-1);
+static TIME_ZONE: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
+static SIMULATED_CLOCK: GucSetting<bool> = GucSetting::<bool>::new(false);
+// Long enough for short-lived orders to come and go as one row, short enough that nobody
+// who looks at a table notices.
+static PROJECTION_INTERVAL_MS: GucSetting<i32> = GucSetting::<i32>::new(20);
+static ORDER_TIMEOUT_MS: GucSetting<i32> = GucSetting::<i32>::new(5_000);
+
+/// Declares the settings. `postgresql.conf` was read already, so their values are there
+/// when this returns.
+pub fn define() {
+    let text = |name, short, long, setting| {
+        GucRegistry::define_string_guc(
+            name,
+            short,
+            long,
+            setting,
+            GucContext::Postmaster,
+            GucFlags::default(),
+        );
+    };
+    let number = |name, short, long, setting, least, most| {
+        GucRegistry::define_int_guc(
+            name,
+            short,
+            long,
+            setting,
+            least,
+            most,
+            GucContext::Postmaster,
+            GucFlags::default(),
+        );
+    };
+    text(
+        c"exchange.database",
+        c"The database whose venue the workers serve.",
+        c"They wait until it exists and pg_exchange is created in it.",
+        &DATABASE,
+    );
+    text(
+        c"exchange.time_zone",
+        c"The time zone in which candles of a day, a week or a month begin.",
+        c"",
+        &TIME_ZONE,
+    );
+    number(
+        c"exchange.ring_slots",
+        c"How many commands the sequencer ring holds, rounded up to a power of two.",
+        c"Callers wait while so many commands are not durable yet.",
+        &RING_SLOTS,
+        64,
+        1 << 24,
+    );
+    number(
+        c"exchange.maximum_instruments",
+        c"The most instruments.",
+        c"",
+        &MAXIMUM_INSTRUMENTS,
+        1,
+        65_535,
+    );
+    number(c"exchange.maximum_accounts", c"The most accounts.", c"", &MAXIMUM_ACCOUNTS, 1, 1 << 24);
+    number(
+        c"exchange.maximum_open_orders",
+        c"The most orders in all books together.",
+        c"Orders above it are rejected.",
+        &MAXIMUM_OPEN_ORDERS,
+        1,
+        1 << 28,
+    );
+    number(
+        c"exchange.maximum_price_levels",
+        c"The most price levels in all books together.",
+        c"Orders above it are rejected.",
+        &MAXIMUM_PRICE_LEVELS,
+        64,
+        1 << 26,
+    );
+    number(
+        c"exchange.book_depth",
+        c"How many price levels a side exchange.order_book() can show.",
+        c"",
+        &BOOK_DEPTH,
+        1,
+        1_024,
+    );
+    number(
+        c"exchange.maximum_batch",
+        c"How many orders a backend hands to the matcher at once.",
+        c"Longer arrays are sent in several batches.",
+        &MAXIMUM_BATCH,
+        1,
+        65_536,
+    );
+    number(
+        c"exchange.matcher_core",
+        c"The processor core that the matcher is pinned to; -1 for none.",
+        c"",
+        &MATCHER_CORE,
+        -1,
+        1_023,
+    );
+    GucRegistry::define_bool_guc(
+        c"exchange.simulated_clock",
+        c"The clock of the exchange is moved by exchange.advance_clock() alone.",
+        c"For simulations: a day can be traded again to the microsecond.",
+        &SIMULATED_CLOCK,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"exchange.projection_interval",
+        c"How long the projector collects changes before it writes them to the tables.",
+        c"",
+        &PROJECTION_INTERVAL_MS,
+        0,
+        10_000,
+        GucContext::Sighup,
+        GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"exchange.order_timeout",
+        c"How long a call waits for the matcher to take its orders before it fails.",
+        c"Nothing was entered when it fails so.",
+        &ORDER_TIMEOUT_MS,
+        1,
+        3_600_000,
+        GucContext::Userset,
+        GucFlags::UNIT_MS,
+    );
+    // SAFETY: called from _PG_init with a static C string, as the manual asks.
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"exchange".as_ptr()) };
+}
+
+fn text_of(setting: &GucSetting<Option<CString>>, default: &CStr) -> CString {
+    setting.get().unwrap_or_else(|| default.to_owned())
+}
+
+/// The database whose venue the workers serve.
+pub fn database() -> CString {
+    text_of(&DATABASE, c"exchange")
+}
+
+/// The time zone in which candles of a day and more begin.
+pub fn time_zone() -> CString {
+    text_of(&TIME_ZONE, c"UTC")
+}
+
+/// Slots of the ring, a power of two.
+pub fn ring_slots() -> usize {
+    (RING_SLOTS.get() as usize).next_power_of_two()
+}
+
+/// The bounds of the engine.
+pub fn limits() -> matcher::Limits {
+    matcher::Limits {
+        maximum_instruments: MAXIMUM_INSTRUMENTS.get() as u32,
+        maximum_accounts: MAXIMUM_ACCOUNTS.get() as u32,
+        maximum_open_orders: MAXIMUM_OPEN_ORDERS.get() as u32,
+        maximum_price_levels: MAXIMUM_PRICE_LEVELS.get() as u32,
+    }
+}
+
+/// Levels a side of a book board.
+pub fn book_depth() -> usize {
+    BOOK_DEPTH.get() as usize
+}
+
+/// Commands of one submission.
+pub fn maximum_batch() -> usize {
+    MAXIMUM_BATCH.get() as usize
+}
+
+/// The core that the matcher is pinned to.
+pub fn matcher_core() -> Option<usize> {
+    usize::try_from(MATCHER_CORE.get()).ok()
+}
+
+/// Whether the clock stands still between calls of `exchange.advance_clock()`.
+pub fn simulated_clock() -> bool {
+    SIMULATED_CLOCK.get()
+}
+
+/// How long the projector collects.
+pub fn projection_interval() -> std::time::Duration {
+    std::time::Duration::from_millis(PROJECTION_INTERVAL_MS.get() as u64)
+}
+
+/// How long a call waits for the matcher to take its orders.
+pub fn order_timeout() -> std::time::Duration {
+    std::time::Duration::from_millis(ORDER_TIMEOUT_MS.get() as u64)
+}

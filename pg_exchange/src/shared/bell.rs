@@ -1,0 +1,109 @@
+//! Sleeping and waking between processes: a futex word in shared memory.
+//!
+//! A latch costs several system calls a sleep; this costs one, and a wake-up of somebody
+//! who is not asleep costs none. Signals end a sleep (`EINTR`), so interrupts are seen.
+
+use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::time::Duration;
+
+const AWAKE: u32 = 0;
+const ASLEEP: u32 = 1;
+
+/// Where one process sleeps and others wake it.
+#[repr(C)]
+pub struct Bell {
+    word: AtomicU32,
+}
+
+impl Bell {
+    /// Sleeps until rung, until a signal comes, or for `timeout`; not at all if `ready()`
+    /// holds once this process is seen to be asleep. The caller checks again in a loop.
+    pub fn sleep(&self, timeout: Duration, ready: impl Fn() -> bool) {
+        self.word.store(ASLEEP, Ordering::SeqCst);
+        // Pairs with the fence in `ring`: either the ringer sees us asleep, or we see
+        // what it did before it rang.
+        fence(Ordering::SeqCst);
+        if !ready() {
+            futex_wait(&self.word, ASLEEP, timeout);
+        }
+        self.word.store(AWAKE, Ordering::SeqCst);
+    }
+
+    /// Wakes the process that sleeps here, if it does.
+    pub fn ring(&self) {
+        fence(Ordering::SeqCst);
+        if self.word.load(Ordering::Relaxed) == ASLEEP
+            && self.word.swap(AWAKE, Ordering::SeqCst) == ASLEEP
+        {
+            futex_wake(&self.word, 1);
+        }
+    }
+}
+
+/// A sequence number that only grows, and that processes may wait for.
+#[repr(C, align(128))]
+pub struct Cursor {
+    value: std::sync::atomic::AtomicU64,
+    epoch: AtomicU32,
+    waiters: AtomicU32,
+}
+
+impl Cursor {
+    /// How far it has come.
+    pub fn get(&self) -> u64 {
+        self.value.load(Ordering::Acquire)
+    }
+
+    /// Moves it and wakes those who wait for it.
+    pub fn advance(&self, value: u64) {
+        debug_assert!(value >= self.value.load(Ordering::Relaxed));
+        self.set(value);
+    }
+
+    /// Moves it in any direction: for a fresh start.
+    pub fn set(&self, value: u64) {
+        self.value.store(value, Ordering::Release);
+        fence(Ordering::SeqCst);
+        if self.waiters.load(Ordering::Relaxed) > 0 {
+            self.epoch.fetch_add(1, Ordering::SeqCst);
+            futex_wake(&self.epoch, i32::MAX);
+        }
+    }
+
+    /// Whether anybody waits.
+    pub fn is_awaited(&self) -> bool {
+        self.waiters.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits until it has come to `target`, a signal comes, or `timeout` is over. The
+    /// caller checks again in a loop.
+    pub fn wait(&self, target: u64, timeout: Duration) {
+        self.waiters.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        if self.get() < target {
+            futex_wait(&self.epoch, epoch, timeout);
+        }
+        self.waiters.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn futex_wait(word: &AtomicU32, expected: u32, timeout: Duration) {
+    let timeout = libc::timespec {
+        tv_sec: timeout.as_secs() as libc::time_t,
+        tv_nsec: timeout.subsec_nanos() as libc::c_long,
+    };
+    // SAFETY: the word and the timeout outlive the call; FUTEX_WAIT without the private
+    // flag, because the word is shared between processes. Every result (woken, value
+    // changed, timeout, signal) sends the caller back to its own check.
+    unsafe {
+        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &timeout);
+    }
+}
+
+fn futex_wake(word: &AtomicU32, count: i32) {
+    // SAFETY: FUTEX_WAKE only uses the address of the word.
+    unsafe {
+        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count);
+    }
+}

@@ -1,0 +1,277 @@
+//! Who runs, for which database, how far they have come, and whether they had to stop.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+use super::bell::{Bell, Cursor};
+
+/// The background workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// Starts the others.
+    Launcher = 0,
+    /// Gives commands their number and executes them.
+    Matcher = 1,
+    /// Makes them durable.
+    Journaler = 2,
+    /// Shows the books.
+    Publisher = 3,
+    /// Writes the tables.
+    Projector = 4,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Role; 5] =
+        [Role::Launcher, Role::Matcher, Role::Journaler, Role::Publisher, Role::Projector];
+    /// Those that the launcher starts.
+    pub const LAUNCHED: [Role; 4] =
+        [Role::Matcher, Role::Journaler, Role::Publisher, Role::Projector];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Launcher => "launcher",
+            Role::Matcher => "matcher",
+            Role::Journaler => "journaler",
+            Role::Publisher => "publisher",
+            Role::Projector => "projector",
+        }
+    }
+}
+
+/// What a worker is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum WorkerState {
+    /// There is no process.
+    Stopped = 0,
+    /// For the extension to exist.
+    Waiting = 1,
+    /// Rebuilding its engine.
+    Recovering = 2,
+    /// At work.
+    Running = 3,
+}
+
+impl WorkerState {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            WorkerState::Stopped => "stopped",
+            WorkerState::Waiting => "waiting",
+            WorkerState::Recovering => "recovering",
+            WorkerState::Running => "running",
+        }
+    }
+}
+
+/// One worker.
+#[repr(C, align(128))]
+pub struct Worker {
+    pid: AtomicI32,
+    state: AtomicU32,
+    started_at_us: AtomicI64,
+    starts: AtomicU64,
+    /// Where it sleeps.
+    pub bell: Bell,
+}
+
+impl Worker {
+    /// A process takes this role; `false` if another has it.
+    pub fn claim(&self, pid: i32, now_us: i64) -> bool {
+        if self.pid.compare_exchange(0, pid, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        self.state.store(WorkerState::Waiting as u32, Ordering::Release);
+        self.started_at_us.store(now_us, Ordering::Relaxed);
+        self.starts.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// The process gives the role back.
+    pub fn release(&self, pid: i32) {
+        if self.pid.load(Ordering::Acquire) == pid {
+            self.state.store(WorkerState::Stopped as u32, Ordering::Release);
+            self.pid.store(0, Ordering::Release);
+        }
+    }
+
+    /// Its process; 0 for none.
+    pub fn pid(&self) -> i32 {
+        self.pid.load(Ordering::Acquire)
+    }
+
+    /// What it is at.
+    pub fn state(&self) -> WorkerState {
+        match self.state.load(Ordering::Acquire) {
+            0 => WorkerState::Stopped,
+            1 => WorkerState::Waiting,
+            2 => WorkerState::Recovering,
+            _ => WorkerState::Running,
+        }
+    }
+
+    /// Says what it is at.
+    pub fn set_state(&self, state: WorkerState) {
+        self.state.store(state as u32, Ordering::Release);
+    }
+
+    /// When the process started, microseconds since 2000-01-01 UTC.
+    pub fn started_at_us(&self) -> i64 {
+        self.started_at_us.load(Ordering::Relaxed)
+    }
+
+    /// How often it was started.
+    pub fn starts(&self) -> u64 {
+        self.starts.load(Ordering::Relaxed)
+    }
+}
+
+const REASON_BYTES: usize = 256;
+
+/// A reason to stop, written once.
+#[repr(C)]
+struct Halt {
+    /// 0: none; 1: being written; 2: there.
+    state: AtomicU32,
+    length: AtomicU32,
+    reason: UnsafeCell<[u8; REASON_BYTES]>,
+}
+
+// SAFETY: written by the one process that moved `state` from 0 to 1, read from 2 on.
+unsafe impl Sync for Halt {}
+
+/// The head of the shared memory.
+#[repr(C, align(128))]
+pub struct Control {
+    workers: [Worker; 5],
+    /// The last command that the matcher executed.
+    pub matched: Cursor,
+    /// The last command in the journal, on disk.
+    pub durable: Cursor,
+    /// The last command that the boards show.
+    pub published: Cursor,
+    /// The last command that the tables show.
+    pub projected: Cursor,
+    /// OIDs of the database and of the extension that the state is of; 0 for none.
+    venue: AtomicU64,
+    /// Set when the extension is gone: every worker ends.
+    closing: AtomicU32,
+    market_open: AtomicU32,
+    /// The command that the matcher is executing; 0 between commands. Not 0 at a start
+    /// means that the last matcher failed there.
+    executing: AtomicU64,
+    /// Until then no worker may connect to the database, microseconds since 2000-01-01.
+    detached_until_us: AtomicI64,
+    simulated_time_us: AtomicI64,
+    halt: Halt,
+}
+
+impl Control {
+    /// The place of a worker.
+    pub fn worker(&self, role: Role) -> &Worker {
+        &self.workers[role as usize]
+    }
+
+    /// Wakes all workers.
+    pub fn ring_all(&self) {
+        for worker in &self.workers {
+            worker.bell.ring();
+        }
+    }
+
+    /// OIDs of the database and of the extension whose state this is.
+    pub fn venue(&self) -> Option<(u32, u32)> {
+        let venue = self.venue.load(Ordering::Acquire);
+        (venue != 0).then_some(((venue >> 32) as u32, venue as u32))
+    }
+
+    /// From here on the state is of this venue.
+    pub fn set_venue(&self, database: u32, extension: u32) {
+        self.venue.store(u64::from(database) << 32 | u64::from(extension), Ordering::Release);
+        self.closing.store(0, Ordering::Release);
+    }
+
+    /// The extension is gone: nobody may enter orders, and all workers end.
+    pub fn close_venue(&self) {
+        self.closing.store(1, Ordering::Release);
+        self.venue.store(0, Ordering::Release);
+        self.ring_all();
+    }
+
+    /// Whether all workers should end.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether orders are accepted.
+    pub fn is_market_open(&self) -> bool {
+        self.market_open.load(Ordering::Relaxed) != 0
+    }
+
+    /// Says whether orders are accepted.
+    pub fn set_market_open(&self, open: bool) {
+        self.market_open.store(open.into(), Ordering::Relaxed);
+    }
+
+    /// The command that the matcher is executing; 0 between commands.
+    pub fn executing(&self) -> u64 {
+        self.executing.load(Ordering::Acquire)
+    }
+
+    /// Says which command the matcher is executing.
+    pub fn set_executing(&self, sequence: u64) {
+        self.executing.store(sequence, Ordering::Release);
+    }
+
+    /// The clock of a simulated exchange, microseconds since 2000-01-01 UTC.
+    pub fn simulated_time_us(&self) -> i64 {
+        self.simulated_time_us.load(Ordering::Acquire)
+    }
+
+    /// Moves the clock of a simulated exchange; it never goes back.
+    pub fn advance_simulated_time(&self, time_us: i64) {
+        self.simulated_time_us.fetch_max(time_us, Ordering::AcqRel);
+    }
+
+    /// Keeps the workers away from the database until then.
+    pub fn detach_until(&self, time_us: i64) {
+        self.detached_until_us.store(time_us, Ordering::Release);
+        self.ring_all();
+    }
+
+    /// Whether workers must keep away from the database.
+    pub fn is_detached(&self, now_us: i64) -> bool {
+        now_us < self.detached_until_us.load(Ordering::Acquire)
+    }
+
+    /// Stops the market: something is wrong that only a person can judge. The first
+    /// reason stays, until the server is restarted.
+    pub fn halt(&self, reason: &str) {
+        if self.halt.state.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            let mut length = reason.len().min(REASON_BYTES);
+            while !reason.is_char_boundary(length) {
+                length -= 1;
+            }
+            // SAFETY: this process alone moved the state from 0 to 1.
+            unsafe {
+                (&mut *self.halt.reason.get())[..length]
+                    .copy_from_slice(&reason.as_bytes()[..length]);
+            }
+            self.halt.length.store(length as u32, Ordering::Relaxed);
+            self.halt.state.store(2, Ordering::Release);
+        }
+    }
+
+    /// Why the market is stopped, if it is.
+    pub fn halted(&self) -> Option<String> {
+        (self.halt.state.load(Ordering::Acquire) == 2).then(|| {
+            let length = self.halt.length.load(Ordering::Relaxed) as usize;
+            // SAFETY: written before the state became 2, and never again.
+            let reason = unsafe { &(&*self.halt.reason.get())[..length] };
+            String::from_utf8_lossy(reason).into_owned()
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! An order that the engine has forgotten, because it is finished: as the table tells.
+
+use pgrx::pg_sys::{self, Datum};
+
+use super::instruments;
+use super::order_ack::{AckFormat, NotCancelled};
+use super::submission::{raise_refusal, wait_for};
+use crate::datum::Numeric;
+use crate::numeric;
+use crate::relation::Relation;
+use crate::shared::Shared;
+
+/// The answer to a request about an order that is not in the book: how it ended, or an
+/// error if it never was or is another's.
+///
+/// It looks past the caller's table privileges (a broker need not be able to read
+/// `exchange.orders`), and so checks whose the order is.
+pub fn acknowledge(shared: &Shared, format: &AckFormat, id: i64) -> Datum {
+    // The order may have finished a moment ago.
+    wait_for(shared, &shared.control.projected, shared.control.matched.get());
+    let unknown = || -> ! {
+        raise_refusal(matcher::Refusal::UnknownOrder, format!("There is no order {id}."))
+    };
+    let Some(table) = Relation::open("finished_orders", pg_sys::AccessShareLock) else { unknown() };
+    let found = table.find("finished_orders_order_id", &[(pg_sys::F_INT8EQ, Datum::from(id))]);
+    let Some((_, row)) = found else { unknown() };
+    instruments::account(&shared.directory, Some(row.get::<i32>(1)));
+    let instrument = {
+        let symbol = row.get::<&str>(2);
+        instruments::by_symbol(&shared.directory, symbol).1
+    };
+    let filled_quantity: i64 = row.get(9);
+    let average_price = (filled_quantity > 0).then(|| {
+        let scale = instrument.tick_scale;
+        let turnover = row.get::<Numeric<'_>>(11).scaled(scale).expect("turnover is on the tick");
+        numeric::from_ratio(turnover, scale, filled_quantity)
+    });
+    // In the order of exchange.orders, see sql/30_orders_and_executions.sql.
+    let [
+        order_id,
+        account_id,
+        symbol,
+        side,
+        time_in_force,
+        status,
+        _,
+        price,
+        quantity,
+        filled,
+        remaining,
+        _,
+        _,
+        created_at,
+        _,
+    ] = row.0;
+    format.datum([
+        order_id,
+        created_at,
+        status,
+        filled,
+        remaining,
+        average_price,
+        symbol,
+        side,
+        price,
+        quantity,
+        time_in_force,
+        account_id,
+        Some(Datum::from(format.reason(NotCancelled::OrderNotOpen))),
+    ])
+}

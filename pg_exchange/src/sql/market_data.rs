@@ -1,0 +1,85 @@
+//! The book and the best quotes, from the boards.
+
+use matcher::Instrument;
+use matcher::engine::PriceLevel;
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::Datum;
+
+use super::call::Call;
+use super::instruments;
+use super::submission;
+use crate::datum::text;
+use crate::errors::{raise, required};
+use crate::numeric;
+
+fn price(instrument: &Instrument, ticks: i64) -> Datum {
+    let digits = i128::from(instrument.tick_digits);
+    numeric::from_scaled(i128::from(ticks) * digits, instrument.tick_scale)
+}
+
+/// `exchange.order_book`
+pub fn order_book(call: Call) -> Datum {
+    let shared = submission::venue();
+    let (id, instrument) = instruments::of_call(&shared.directory, &call);
+    let depth: i32 = required(call.argument(1), "depth");
+    let Some(depth) =
+        usize::try_from(depth).ok().filter(|d| (1..=shared.boards.depth()).contains(d))
+    else {
+        raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "the depth is out of range",
+            format!("It is {depth}, exchange.book_depth is {}.", shared.boards.depth()),
+            "Ask for fewer levels, or raise exchange.book_depth and restart the server.",
+        )
+    };
+    let book = shared.boards.read(id, depth);
+    let mut rows = call.rows();
+    for level in 0..book.bids.len().max(book.asks.len()) {
+        let columns = |side: &[PriceLevel]| match side.get(level) {
+            Some(level) => [
+                Some(Datum::from(level.orders)),
+                Some(Datum::from(level.quantity)),
+                Some(price(&instrument, level.price_ticks)),
+            ],
+            None => [None; 3],
+        };
+        let [bid_orders, bid_quantity, bid_price] = columns(&book.bids);
+        let [ask_orders, ask_quantity, ask_price] = columns(&book.asks);
+        rows.add([
+            Some(Datum::from(level as i32 + 1)),
+            bid_orders,
+            bid_quantity,
+            bid_price,
+            ask_price,
+            ask_quantity,
+            ask_orders,
+        ]);
+    }
+    call.null()
+}
+
+/// `exchange.quotes`
+pub fn quotes(call: Call) -> Datum {
+    let shared = submission::venue();
+    let mut rows = call.rows();
+    for id in 1..=shared.directory.instrument_count() {
+        let instrument = instruments::by_id(&shared.directory, id);
+        let book = shared.boards.read(id, 1);
+        let best = |side: &[PriceLevel]| {
+            side.first()
+                .map(|level| (Datum::from(level.quantity), price(&instrument, level.price_ticks)))
+        };
+        let (bid, ask) = (best(&book.bids), best(&book.asks));
+        rows.add([
+            Some(text(instrument.symbol.as_str())),
+            bid.map(|bid| bid.0),
+            bid.map(|bid| bid.1),
+            ask.map(|ask| ask.1),
+            ask.map(|ask| ask.0),
+            book.last_trade.map(|(ticks, _)| price(&instrument, ticks)),
+            book.last_trade.map(|(_, quantity)| Datum::from(quantity)),
+            Some(Datum::from(book.sequence)),
+        ]);
+    }
+    call.null()
+}

@@ -1,0 +1,122 @@
+//! Statistics, the workers, and waiting for a cursor.
+
+use pgrx::pg_sys::{self, Datum, Oid};
+
+use super::call::Call;
+use super::functions::SIGNATURES;
+use super::{labels, submission};
+use crate::datum::text;
+use crate::errors::required;
+use crate::shared::control::Role;
+use crate::shared::statistics::Quantiles;
+
+fn double(value: f64) -> Option<Datum> {
+    Some(Datum::from(value.to_bits()))
+}
+
+fn now_us() -> i64 {
+    // SAFETY: reading the clock.
+    unsafe { pg_sys::GetCurrentTimestamp() }
+}
+
+/// `exchange.statistics`
+pub fn statistics(call: Call) -> Datum {
+    let shared = submission::shared();
+    let (control, statistics) = (shared.control, shared.statistics);
+    let number = |value: u64| Some(Datum::from(value));
+    let latency = |quantiles: Quantiles| {
+        let some = quantiles.count > 0;
+        let [p50, p99, p999] = quantiles.at;
+        [number(quantiles.count)]
+            .into_iter()
+            .chain([p50, p99, p999, quantiles.max].map(|us| double(us).filter(|_| some)))
+    };
+    let halted = control.halted();
+    let market = match (&halted, control.is_market_open()) {
+        (Some(_), _) => "halted",
+        (None, true) => "open",
+        (None, false) => "closed",
+    };
+    // Read from the back of the pipeline to its front, so that no lag is negative.
+    let projected = control.projected.get();
+    let published = control.published.get();
+    let durable = control.durable.get();
+    let matched = control.matched.get();
+    let mut row = [None; 24];
+    let columns = [
+        Some(text(market)),
+        halted.as_deref().map(text),
+        number(matched),
+        number(durable),
+        number(published),
+        number(projected),
+        number(shared.ring.capacity()),
+        number(matched.saturating_sub(durable)),
+        number(shared.arrivals.len()),
+        number(statistics.commands()),
+        number(statistics.trades()),
+        number(statistics.open_orders()),
+        double(statistics.commands_per_second(now_us())),
+    ]
+    .into_iter()
+    .chain(latency(statistics.matched.quantiles()))
+    .chain(latency(statistics.durable.quantiles()))
+    .chain([Some(Datum::from(statistics.reset_at_us()))]);
+    for (place, column) in row.iter_mut().zip(columns) {
+        *place = column;
+    }
+    call.rows().add(row);
+    call.null()
+}
+
+/// `exchange.reset_statistics`
+pub fn reset_statistics(call: Call) -> Datum {
+    submission::shared().statistics.reset(now_us());
+    call.null()
+}
+
+/// `exchange.worker_states`
+pub fn worker_states(call: Call) -> Datum {
+    let shared = submission::shared();
+    let mut rows = call.rows();
+    for role in Role::ALL {
+        let worker = shared.control.worker(role);
+        let pid = worker.pid();
+        rows.add([
+            Some(text(role.name())),
+            (pid != 0).then(|| Datum::from(pid)),
+            Some(text(worker.state().name())),
+            (pid != 0).then(|| Datum::from(worker.started_at_us())),
+            Some(Datum::from(worker.starts())),
+        ]);
+    }
+    call.null()
+}
+
+/// `exchange.wait_for`
+pub fn wait_for(call: Call) -> Datum {
+    let label: Oid = required(call.argument(0), "reached");
+    let shared = submission::venue();
+    let control = shared.control;
+    let cursor = match labels::label_of(label).as_str() {
+        "matched" => &control.matched,
+        "durable" => &control.durable,
+        "published" => &control.published,
+        _ => &control.projected,
+    };
+    let target = match call.argument::<i64>(1) {
+        Some(sequence) => u64::try_from(sequence).unwrap_or(0),
+        None => control.matched.get(),
+    };
+    submission::wait_for(shared, cursor, target);
+    Datum::from(cursor.get())
+}
+
+/// `exchange.function_signatures`
+pub fn function_signatures(call: Call) -> Datum {
+    let mut rows = call.rows();
+    for (symbol, signature) in SIGNATURES {
+        rows.add([Some(text(symbol)), Some(text(signature))]);
+    }
+    call.null()
+}

@@ -1,0 +1,140 @@
+//! Instruments, accounts, the phase of the market, and its clock.
+
+use std::ffi::CStr;
+
+use matcher::{Command, Instrument, Outcome, RoleName, Symbol};
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::{self, Datum};
+
+use super::call::Call;
+use super::submission::{AnswerWhen, Desk, expect};
+use crate::datum::Numeric;
+use crate::errors::{raise, required};
+use crate::settings;
+
+const MAXIMUM_TICK_SCALE: u8 = 9;
+const MAXIMUM_PRICE_TICKS: i64 = 10_000_000;
+
+/// `exchange.create_instrument`
+pub fn create_instrument(call: Call) -> Datum {
+    let desk = Desk::open();
+    let name: &str = required(call.argument(0), "symbol");
+    let Some(symbol) = Symbol::new(name) else {
+        raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "a symbol has 1 to 15 bytes",
+            format!("\"{name}\" has {}.", name.len()),
+            "Choose another symbol.",
+        )
+    };
+    let tick: Numeric<'_> = required(call.argument(1), "tick_size");
+    let lot_size: i64 = required(call.argument(2), "lot_size");
+    let (tick_digits, tick_scale) = (0..=MAXIMUM_TICK_SCALE)
+        .find_map(|scale| {
+            let digits = u32::try_from(tick.scaled(scale).ok()?).ok()?;
+            (digits > 0).then_some((digits, scale))
+        })
+        .unwrap_or_else(|| {
+            raise(
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "the tick size is out of range",
+                format!("It is {}.", tick.text()),
+                format!("Choose one above 0, with at most {MAXIMUM_TICK_SCALE} decimals."),
+            )
+        });
+    let maximum_price_ticks = call.argument::<Numeric<'_>>(3).map_or(MAXIMUM_PRICE_TICKS, |price| {
+        price
+            .scaled(tick_scale)
+            .ok()
+            .filter(|digits| digits % i128::from(tick_digits) == 0)
+            .and_then(|digits| i64::try_from(digits / i128::from(tick_digits)).ok())
+            .filter(|ticks| (1..=MAXIMUM_PRICE_TICKS).contains(ticks))
+            .unwrap_or_else(|| {
+                raise(
+                    PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                    "the maximum price is out of range",
+                    format!("It is {}, the tick size {}.", price.text(), tick.text()),
+                    format!("Choose a multiple of the tick size, at most {MAXIMUM_PRICE_TICKS} ticks."),
+                )
+            })
+    });
+    if lot_size < 1 {
+        raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "the lot size must be at least 1",
+            format!("It is {lot_size}."),
+            "Leave lot_size out to trade single units.",
+        );
+    }
+    let instrument = Instrument { symbol, tick_digits, tick_scale, lot_size, maximum_price_ticks };
+    let answer = desk.submit(&Command::CreateInstrument(instrument), AnswerWhen::Projected);
+    match expect(answer, |_| format!("The symbol is {symbol}.")) {
+        Outcome::Instrument(id) => Datum::from(id),
+        other => unreachable!("create_instrument came to {other:?}"),
+    }
+}
+
+/// `exchange.open_account`
+pub fn open_account(call: Call) -> Datum {
+    let desk = Desk::open();
+    let owner: &CStr = required(call.argument(0), "owner");
+    // SAFETY: a look-up by a C string; raises the usual error for an unknown role.
+    unsafe { pg_sys::get_role_oid(owner.as_ptr(), false) };
+    let owner = owner
+        .to_str()
+        .ok()
+        .and_then(RoleName::new)
+        .expect("the name of a role is 1 to 63 bytes of text");
+    let answer = desk.submit(&Command::OpenAccount { owner }, AnswerWhen::Projected);
+    match expect(answer, |_| format!("The owner is {owner}.")) {
+        Outcome::Account(id) => Datum::from(id),
+        other => unreachable!("open_account came to {other:?}"),
+    }
+}
+
+fn change_phase(command: Command) -> Datum {
+    let desk = Desk::open();
+    let answer = desk.submit(&command, AnswerWhen::Projected);
+    let time_us = answer.time_us;
+    expect(answer, |_| String::new());
+    Datum::from(time_us)
+}
+
+/// `exchange.open_market`
+pub fn open_market(_: Call) -> Datum {
+    change_phase(Command::OpenMarket)
+}
+
+/// `exchange.close_market`
+pub fn close_market(_: Call) -> Datum {
+    change_phase(Command::CloseMarket)
+}
+
+/// `exchange.advance_clock`
+pub fn advance_clock(call: Call) -> Datum {
+    if !settings::simulated_clock() {
+        raise(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the clock of this exchange is the real one",
+            "",
+            "ALTER SYSTEM SET exchange.simulated_clock = on; SELECT pg_reload_conf(); makes it a simulation.",
+        );
+    }
+    let desk = Desk::open();
+    let until: i64 = required(call.argument(0), "until");
+    // The matcher stamps every command with this clock; the one below makes the new time
+    // part of the sequence even where no other follows.
+    desk.shared().control.advance_simulated_time(until);
+    let answer = desk.submit(&Command::AdvanceClock, AnswerWhen::Matched);
+    let time_us = answer.time_us;
+    expect(answer, |_| String::new());
+    if time_us > until {
+        raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "the clock cannot go back",
+            "The time of the exchange is later than the one that was given.",
+            "SELECT max(updated_at) FROM exchange.orders; shows a time that it has reached.",
+        );
+    }
+    Datum::from(time_us)
+}

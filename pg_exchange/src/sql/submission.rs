@@ -1,0 +1,402 @@
+//! The way of commands from a backend to the matcher, and of the answers back.
+
+use std::time::{Duration, Instant};
+
+use matcher::{Command, Outcome, Refusal};
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
+
+use crate::errors::raise;
+use crate::settings;
+use crate::shared::arrivals::Arrival;
+use crate::shared::bell::Cursor;
+use crate::shared::control::Role;
+use crate::shared::mailbox::{Answer, Mailbox, Phase};
+use crate::shared::{self, Shared};
+
+/// When a call is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerWhen {
+    /// When the matcher has executed its commands.
+    Matched,
+    /// When they are in the journal, on disk.
+    Durable,
+    /// When the tables show them.
+    Projected,
+}
+
+impl AnswerWhen {
+    /// What the session's `synchronous_commit` asks for.
+    pub fn of_session() -> Self {
+        // SAFETY: reading a setting of this process.
+        let level = unsafe { pg_sys::synchronous_commit };
+        if level == pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_OFF as i32 {
+            AnswerWhen::Matched
+        } else {
+            AnswerWhen::Durable
+        }
+    }
+}
+
+/// How long a sleep lasts at most before everything is looked at again. Wake-ups do not
+/// depend on it; it bounds what a missed signal costs.
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+
+/// The shared memory, or an error that says how to get it.
+pub fn shared() -> &'static Shared {
+    shared::get().unwrap_or_else(|| {
+        raise(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "pg_exchange is not in shared_preload_libraries",
+            "The exchange needs shared memory and workers, which exist from the server's start.",
+            "Run ALTER SYSTEM SET shared_preload_libraries = 'pg_exchange'; and restart the server.",
+        )
+    })
+}
+
+/// The shared memory, once it is of the venue of this database.
+pub fn venue() -> &'static Shared {
+    let shared = shared();
+    let deadline = Instant::now() + settings::order_timeout();
+    loop {
+        check_halted(shared);
+        if let Some((database, _)) = shared.control.venue() {
+            // SAFETY: reading an OID of this process.
+            if unsafe { pg_sys::MyDatabaseId }.to_u32() != database {
+                raise(
+                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    "this database is not the venue",
+                    format!(
+                        "The exchange serves the database {}.",
+                        settings::database().to_string_lossy()
+                    ),
+                    "Connect to that database, or change exchange.database and restart the server.",
+                );
+            }
+            if shared.directory.is_complete() {
+                return shared;
+            }
+        }
+        if Instant::now() >= deadline {
+            not_running(shared);
+        }
+        pgrx::check_for_interrupts!();
+        // The workers come up within seconds of CREATE EXTENSION or a restart; there is
+        // nobody yet who could wake us.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn not_running(shared: &Shared) -> ! {
+    let states: Vec<_> = Role::ALL
+        .iter()
+        .map(|role| format!("{} {}", role.name(), shared.control.worker(*role).state().name()))
+        .collect();
+    raise(
+        PgSqlErrorCode::ERRCODE_CANNOT_CONNECT_NOW,
+        "the workers of the exchange are not running",
+        format!(
+            "{}; exchange.database is {}.",
+            states.join(", "),
+            settings::database().to_string_lossy()
+        ),
+        "Look at exchange.workers and at the server log; try again when all are running.",
+    )
+}
+
+fn check_halted(shared: &Shared) {
+    if let Some(reason) = shared.control.halted() {
+        raise(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the market is halted",
+            reason,
+            "The exchange stopped by itself rather than trade on; see the server log.",
+        );
+    }
+}
+
+/// Where this backend enters commands.
+pub struct Desk {
+    shared: &'static Shared,
+    mailbox: Mailbox,
+}
+
+impl Desk {
+    /// Checks that commands may be entered here and now.
+    pub fn open() -> Self {
+        // SAFETY: asking for the state of this process and of the server.
+        if unsafe { pg_sys::RecoveryInProgress() } {
+            raise(
+                PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
+                "orders cannot be entered on a standby",
+                "This server is in recovery.",
+                "Connect to the primary server: add target_session_attrs=read-write to the connection string.",
+            );
+        }
+        // SAFETY: as above.
+        if unsafe { pg_sys::XactReadOnly } {
+            raise(
+                PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
+                "orders cannot be entered in a read-only transaction",
+                "",
+                "Begin the transaction with BEGIN READ WRITE, or SET default_transaction_read_only = off.",
+            );
+        }
+        let shared = venue();
+        let desk = Self { shared, mailbox: shared.mailbox(shared::own_backend_number()) };
+        desk.clear();
+        desk
+    }
+
+    /// The shared memory.
+    pub fn shared(&self) -> &'static Shared {
+        self.shared
+    }
+
+    /// Makes the mailbox ours: what the call or the backend before left in it is
+    /// withdrawn, or waited for where the matcher has it.
+    fn clear(&self) {
+        while !self.mailbox.withdraw()
+            && !matches!(self.mailbox.phase(), Phase::Idle | Phase::Answered)
+        {
+            check_halted(self.shared);
+            pgrx::check_for_interrupts!();
+            self.mailbox.bell().sleep(LONGEST_SLEEP, || self.mailbox.phase() == Phase::Answered);
+        }
+    }
+
+    /// Enters one command.
+    pub fn submit(&self, command: &Command, when: AnswerWhen) -> Answer {
+        let mut result = None;
+        self.submit_all(std::slice::from_ref(command), when, |_, answer| result = Some(answer));
+        result.expect("every command is answered")
+    }
+
+    /// Enters commands, in their order, and hands out the answers in the same order.
+    pub fn submit_all(
+        &self,
+        commands: &[Command],
+        when: AnswerWhen,
+        mut answered: impl FnMut(&Command, Answer),
+    ) {
+        let mut entered = 0;
+        for batch in commands.chunks(self.mailbox.capacity()) {
+            self.submit_batch(batch, when, entered);
+            for (index, command) in batch.iter().enumerate() {
+                answered(command, self.mailbox.answer(index));
+            }
+            entered += batch.len();
+        }
+    }
+
+    fn submit_batch(&self, commands: &[Command], when: AnswerWhen, entered_before: usize) {
+        let started = Instant::now();
+        let number = self.mailbox.submit(commands, when != AnswerWhen::Matched);
+        let arrival = Arrival { backend: shared::own_backend_number(), number: number as u32 };
+        if !self.shared.arrivals.push(arrival) {
+            self.mailbox.withdraw();
+            self.not_taken(entered_before);
+        }
+        self.shared.control.worker(Role::Matcher).bell.ring();
+        self.wait(started, when, entered_before);
+        let statistics = self.shared.statistics;
+        let histogram = match when {
+            AnswerWhen::Matched => &statistics.matched,
+            AnswerWhen::Durable => &statistics.durable,
+            AnswerWhen::Projected => {
+                wait_for(self.shared, &self.shared.control.projected, self.mailbox.last_sequence());
+                return;
+            }
+        };
+        histogram.record(started.elapsed());
+    }
+
+    fn is_answered(&self, when: AnswerWhen) -> bool {
+        self.mailbox.phase() == Phase::Answered
+            && (when == AnswerWhen::Matched
+                || self.shared.control.durable.get() >= self.mailbox.last_sequence())
+    }
+
+    fn wait(&self, started: Instant, when: AnswerWhen, entered_before: usize) {
+        let timeout = settings::order_timeout();
+        let mut spins = if when == AnswerWhen::Matched { SPINS_MATCHED } else { SPINS_DURABLE };
+        loop {
+            if self.is_answered(when) {
+                return;
+            }
+            if spins > 0 {
+                spins -= 1;
+                std::hint::spin_loop();
+                continue;
+            }
+            self.check_interrupts();
+            check_halted(self.shared);
+            let waited = started.elapsed();
+            if waited >= timeout && self.mailbox.withdraw() {
+                self.not_taken(entered_before);
+            }
+            let sleep =
+                timeout.saturating_sub(waited).clamp(Duration::from_millis(1), LONGEST_SLEEP);
+            self.mailbox.bell().sleep(sleep, || self.is_answered(when));
+        }
+    }
+
+    /// Ends the call where it was cancelled or terminated, and says what became of it.
+    fn check_interrupts(&self) {
+        // SAFETY: flags of this process, set by its signal handlers.
+        let (pending, ending) = unsafe {
+            (
+                pg_sys::InterruptPending != 0,
+                pg_sys::QueryCancelPending != 0 || pg_sys::ProcDiePending != 0,
+            )
+        };
+        if !pending {
+            return;
+        }
+        let withdrawn = ending && self.mailbox.withdraw();
+        if ending && !withdrawn && self.mailbox.phase() != Phase::Idle {
+            pgrx::pg_sys::panic::ErrorReport::new(
+                PgSqlErrorCode::ERRCODE_WARNING,
+                "the wait for an answer ends, the order does not",
+                "",
+            )
+            .set_detail("The matcher has taken the order: it stands, and will be durable.")
+            .set_hint("Look for it in exchange.orders.")
+            .report(PgLogLevel::WARNING);
+        }
+        pgrx::check_for_interrupts!();
+        if withdrawn {
+            raise(
+                PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
+                "the order was withdrawn before the matcher took it",
+                "",
+                "",
+            );
+        }
+    }
+
+    fn not_taken(&self, entered_before: usize) -> ! {
+        let entered = match entered_before {
+            0 => "Nothing was entered.".to_owned(),
+            count => format!("Of this call's orders, the first {count} were entered."),
+        };
+        let matcher = self.shared.control.worker(Role::Matcher);
+        if matcher.pid() == 0 {
+            not_running(self.shared);
+        }
+        let control = self.shared.control;
+        raise(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
+            format!(
+                "the exchange did not take the order within {} ms",
+                settings::order_timeout().as_millis()
+            ),
+            format!(
+                "{entered} {} of {} slots of the ring wait to be durable, {} calls wait before it.",
+                control.matched.get().saturating_sub(control.durable.get()),
+                self.shared.ring.capacity(),
+                self.shared.arrivals.len(),
+            ),
+            "Try again later, or raise exchange.order_timeout or exchange.ring_slots.",
+        )
+    }
+}
+
+// About two microseconds: what a matcher that is awake takes, and less than a sleep and
+// a wake-up cost.
+const SPINS_MATCHED: u32 = 200;
+// A commit takes far longer than a sleep and a wake-up.
+const SPINS_DURABLE: u32 = 0;
+
+impl Drop for Desk {
+    /// A call that ends with an error leaves nothing that could still be taken.
+    fn drop(&mut self) {
+        self.mailbox.withdraw();
+    }
+}
+
+/// Waits until a cursor has come to `target`.
+pub fn wait_for(shared: &Shared, cursor: &Cursor, target: u64) {
+    while cursor.get() < target {
+        check_halted(shared);
+        pgrx::check_for_interrupts!();
+        cursor.wait(target, LONGEST_SLEEP);
+    }
+}
+
+/// What a command came to, or the error that a refusal is.
+pub fn expect(answer: Answer, refused: impl FnOnce(Refusal) -> String) -> Outcome {
+    answer.result.unwrap_or_else(|refusal| raise_refusal(refusal, refused(refusal)))
+}
+
+/// The error for a refusal; `detail` says with what value it came.
+pub fn raise_refusal(refusal: Refusal, detail: String) -> ! {
+    use PgSqlErrorCode::*;
+    let (code, message, hint) = match refusal {
+        Refusal::UnknownInstrument => (
+            ERRCODE_UNDEFINED_OBJECT,
+            "no such instrument",
+            "SELECT symbol FROM exchange.instruments; lists them.",
+        ),
+        Refusal::UnknownAccount => (
+            ERRCODE_UNDEFINED_OBJECT,
+            "no such account",
+            "SELECT exchange.open_account(); opens one.",
+        ),
+        Refusal::UnknownOrder => (
+            ERRCODE_UNDEFINED_OBJECT,
+            "no such order",
+            "SELECT order_id FROM exchange.orders; lists them.",
+        ),
+        Refusal::NotOwner => (
+            ERRCODE_INSUFFICIENT_PRIVILEGE,
+            "the order belongs to another participant",
+            "Act as the role that owns the order's account, or as a member of it.",
+        ),
+        Refusal::PriceOutOfRange => (
+            ERRCODE_INVALID_PARAMETER_VALUE,
+            "the price is out of range",
+            "SELECT symbol, tick_size, maximum_price FROM exchange.instruments; shows the range.",
+        ),
+        Refusal::QuantityOutOfRange => (
+            ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+            "the quantity is out of range",
+            "A quantity is at least 1, and times the maximum price in ticks below 2^63.",
+        ),
+        Refusal::QuantityOffLot => (
+            ERRCODE_INVALID_PARAMETER_VALUE,
+            "the quantity is not a multiple of the lot size",
+            "SELECT symbol, lot_size FROM exchange.instruments; shows the lot sizes.",
+        ),
+        Refusal::ReductionTooLarge => (
+            ERRCODE_INVALID_PARAMETER_VALUE,
+            "the reduction is not less than what remains of the order",
+            "Use exchange.cancel_order() to take all of it away.",
+        ),
+        Refusal::SymbolTaken => (
+            ERRCODE_DUPLICATE_OBJECT,
+            "the symbol exists",
+            "SELECT * FROM exchange.instruments; lists them.",
+        ),
+        Refusal::InstrumentOutOfRange => (
+            ERRCODE_INVALID_PARAMETER_VALUE,
+            "the instrument is out of range",
+            "Choose a lot size of at least 1 and a maximum price of at most ten million ticks.",
+        ),
+        Refusal::TooManyInstruments => (
+            ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            "there are too many instruments",
+            "Raise exchange.maximum_instruments and restart the server.",
+        ),
+        Refusal::TooManyAccounts => (
+            ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            "there are too many accounts",
+            "Raise exchange.maximum_accounts and restart the server.",
+        ),
+        Refusal::MarketPhase => (
+            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the market is in that phase already",
+            "SELECT market FROM exchange.pg_stat_exchange; shows it.",
+        ),
+    };
+    raise(code, message, detail, hint)
+}

@@ -1,0 +1,144 @@
+//! The table `exchange.journal`: batches of commands as rows, and back.
+
+use matcher::{Command, Sequence, Stamp, codec};
+use pgrx::Spi;
+use pgrx::pg_sys::Datum;
+
+use crate::relation::Writer;
+use crate::shared::ring::Entry;
+
+/// Some commands in their order, and the engine's hash after the last one.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The commands.
+    pub commands: Vec<(Stamp, Command)>,
+    /// The running hash over all events up to their end.
+    pub event_hash: u64,
+}
+
+/// Commands of one row: little enough to be decoded in a moment, enough that the row
+/// itself costs next to nothing.
+const COMMANDS_PER_ROW: usize = 4096;
+
+/// Writes commands, in as many rows as they need.
+pub fn write(journal: &mut Writer, entries: &[Entry]) {
+    for row in entries.chunks(COMMANDS_PER_ROW) {
+        let (first, last) = (row[0].stamp, row[row.len() - 1]);
+        let mut commands = Vec::with_capacity(row.len() * 24);
+        let mut time_us = first.time_us;
+        for entry in row {
+            let delta_us = entry.stamp.time_us - time_us;
+            codec::encode(&entry.command, delta_us as u64, &mut commands);
+            time_us = entry.stamp.time_us;
+        }
+        journal.insert(
+            [
+                Some(Datum::from(first.sequence)),
+                Some(Datum::from(last.stamp.sequence)),
+                Some(Datum::from(first.time_us)),
+                Some(Datum::from(last.event_hash)),
+                Some(Datum::from(crc32c::crc32c(&commands))),
+                Some(crate::datum::bytes(&commands)),
+            ],
+            &mut |_| (),
+        );
+    }
+}
+
+/// The last command in the journal; 0 for none. In a transaction.
+pub fn last_sequence() -> Sequence {
+    let last = Spi::get_one::<i64>(
+        "SELECT last_sequence FROM exchange.journal ORDER BY first_sequence DESC LIMIT 1",
+    );
+    match last {
+        Ok(last) => last.unwrap_or(0) as Sequence,
+        // What SPI says of a query without a row.
+        Err(pgrx::spi::SpiError::InvalidPosition) => 0,
+        Err(error) => panic!("the journal cannot be read: {error}"),
+    }
+}
+
+const ROWS_AFTER: &str = "
+    SELECT first_sequence, last_sequence, first_time_us, event_hash, checksum, commands
+    FROM exchange.journal
+    WHERE first_sequence >= coalesce(
+        (SELECT max(first_sequence) FROM exchange.journal WHERE first_sequence <= $1), 0)
+    ORDER BY first_sequence
+    LIMIT 64";
+
+/// The next commands after `sequence`, some rows of them; none if there are none. In a
+/// transaction. A row that is damaged or missing is an error that names it.
+pub fn read_after(sequence: Sequence) -> Result<Vec<Batch>, String> {
+    let next = sequence + 1;
+    let rows = Spi::connect(|client| -> Result<Vec<Row>, pgrx::spi::SpiError> {
+        client
+            .select(ROWS_AFTER, None, &[(next as i64).into()])?
+            .map(|row| {
+                Ok(Row {
+                    first_sequence: row.get::<i64>(1)?.unwrap_or_default() as u64,
+                    last_sequence: row.get::<i64>(2)?.unwrap_or_default() as u64,
+                    first_time_us: row.get::<i64>(3)?.unwrap_or_default(),
+                    event_hash: row.get::<i64>(4)?.unwrap_or_default() as u64,
+                    checksum: row.get::<i64>(5)?.unwrap_or_default(),
+                    commands: row.get::<Vec<u8>>(6)?.unwrap_or_default(),
+                })
+            })
+            .collect()
+    })
+    .map_err(|error| format!("the journal cannot be read: {error}"))?;
+    let mut expected = next;
+    let mut batches = Vec::new();
+    for row in rows {
+        if row.last_sequence < next {
+            continue;
+        }
+        let batch = row.decode()?;
+        let skip = expected.saturating_sub(row.first_sequence) as usize;
+        if row.first_sequence > expected || skip > batch.commands.len() {
+            return Err(format!(
+                "the journal has no row for command {expected}: the next one begins with {}",
+                row.first_sequence
+            ));
+        }
+        expected = row.last_sequence + 1;
+        batches.push(Batch { commands: batch.commands[skip..].to_vec(), ..batch });
+    }
+    Ok(batches)
+}
+
+struct Row {
+    first_sequence: Sequence,
+    last_sequence: Sequence,
+    first_time_us: i64,
+    event_hash: u64,
+    checksum: i64,
+    commands: Vec<u8>,
+}
+
+impl Row {
+    fn decode(&self) -> Result<Batch, String> {
+        let damaged = |what: &str| {
+            format!("the journal row of command {} is damaged: {what}", self.first_sequence)
+        };
+        if i64::from(crc32c::crc32c(&self.commands)) != self.checksum {
+            return Err(damaged("its checksum differs"));
+        }
+        let mut input = self.commands.as_slice();
+        let mut commands = Vec::new();
+        let mut stamp = Stamp { sequence: self.first_sequence, time_us: self.first_time_us };
+        while !input.is_empty() {
+            let (delta_us, command) =
+                codec::decode(&mut input).map_err(|error| damaged(&error.to_string()))?;
+            stamp.time_us = stamp
+                .time_us
+                .checked_add_unsigned(delta_us)
+                .ok_or_else(|| damaged("a time is out of range"))?;
+            commands.push((stamp, command));
+            stamp.sequence += 1;
+        }
+        if stamp.sequence != self.last_sequence + 1 {
+            return Err(damaged("it has another number of commands than it says"));
+        }
+        Ok(Batch { commands, event_hash: self.event_hash })
+    }
+}

@@ -1,0 +1,76 @@
+//! The journaler: writes what was executed into `exchange.journal`, everything that has
+//! come up to then in one commit, and wakes those who wait for it.
+
+use pgrx::pg_sys;
+
+use super::{Post, end, journal, transaction};
+use crate::relation::Writer;
+use crate::shared::control::{Role, WorkerState};
+use crate::shared::ring::Entry;
+
+/// Commands of one commit, at most.
+const LIMIT: u64 = 32_768;
+
+/// The work of the journaler.
+pub fn run(post: Post) -> ! {
+    post.wait_for_venue();
+    let control = post.shared.control;
+    // The journaler before may have ended between its commit and saying so.
+    let last = transaction(journal::last_sequence);
+    let before = control.durable.get();
+    if last > before {
+        control.durable.advance(last);
+        let entries: Vec<_> =
+            (before + 1..=last).filter_map(|sequence| post.shared.ring.read(sequence)).collect();
+        wake(post, &entries);
+    }
+    post.set_state(WorkerState::Running);
+    let mut entries = Vec::new();
+    loop {
+        post.check();
+        let (durable, matched) = (control.durable.get(), control.matched.get());
+        if matched == durable {
+            post.sleep(|| control.matched.get() > durable);
+            continue;
+        }
+        let last = matched.min(durable + LIMIT);
+        entries.clear();
+        entries.extend((durable + 1..=last).map(|sequence| {
+            post.shared.ring.read(sequence).expect("a slot is not used again before it is durable")
+        }));
+        let is_there = transaction(|| match Writer::open("journal") {
+            Some(mut journal) => {
+                journal::write(&mut journal, &entries);
+                journal.close(&mut |_| ());
+                true
+            }
+            None => false,
+        });
+        if !is_there {
+            post.close_venue();
+        }
+        // A commit that was to wait for a synchronous standby, and was terminated there,
+        // is on this disk only: say nothing; the next journaler finds it.
+        // SAFETY: a flag of this process.
+        if unsafe { pg_sys::ProcDiePending } != 0 {
+            end();
+        }
+        control.durable.advance(last);
+        wake(post, &entries);
+    }
+}
+
+/// Wakes everybody who waited for these commands to be durable.
+fn wake(post: Post, entries: &[Entry]) {
+    for (index, entry) in entries.iter().enumerate() {
+        let origin = entry.origin;
+        let is_last_of_call =
+            entries.get(index + 1).is_none_or(|next| next.origin.backend != origin.backend);
+        if origin.wake_when_durable && is_last_of_call {
+            post.shared.mailbox(origin.backend).bell().ring();
+        }
+    }
+    for role in [Role::Matcher, Role::Publisher, Role::Projector] {
+        post.shared.control.worker(role).bell.ring();
+    }
+}

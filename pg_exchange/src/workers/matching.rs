@@ -1,0 +1,302 @@
+//! The matcher: takes submissions, gives each command its number and its time, executes
+//! it, and answers. It touches no table while the market runs.
+
+use matcher::{Engine, Event, Outcome, Stamp};
+use pgrx::pg_sys;
+
+use super::follower::Follower;
+use super::{Post, end, journal, now_us, one_moment, recovery, transaction};
+use crate::settings;
+use crate::shared::arrivals::Arrival;
+use crate::shared::control::{Role, WorkerState};
+use crate::shared::mailbox::Answer;
+use crate::shared::ring::{Entry, Origin};
+
+/// So many commands of a submission share a look at the clock, and become visible to the
+/// journaler together.
+const STRIDE: usize = 64;
+/// How far ahead the engine is told what is coming.
+const AHEAD: usize = 8;
+
+/// The work of the matcher.
+pub fn run(post: Post) -> ! {
+    pin();
+    let extension = post.wait_for_extension().to_u32();
+    // SAFETY: reading an OID of this process.
+    let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
+    if post.shared.control.venue() != Some((database, extension)) {
+        begin_venue(post, database, extension);
+    }
+    post.set_state(WorkerState::Recovering);
+    let failed_at = post.shared.control.executing();
+    if failed_at != 0 {
+        post.halt(&format!("the matcher failed while it executed command {failed_at}"));
+    }
+    let mut matching = recover(post);
+    post.set_state(WorkerState::Running);
+    post.shared.control.ring_all();
+    matching.serve_all()
+}
+
+/// Pins this process to the core that the setting names.
+fn pin() {
+    let Some(core) = settings::matcher_core() else { return };
+    // SAFETY: a set of cores on the stack, for this process.
+    let result = unsafe {
+        let mut cores: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(core, &mut cores);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &cores)
+    };
+    if result != 0 {
+        pgrx::warning!(
+            "exchange matcher: it cannot be pinned to core {core}: {}; see exchange.matcher_core",
+            std::io::Error::last_os_error()
+        );
+    }
+}
+
+/// Makes the shared memory that of a venue which it was not of: after a start of the
+/// server, or when the extension was created anew.
+fn begin_venue(post: Post, database: u32, extension: u32) {
+    let shared = post.shared;
+    let control = shared.control;
+    if control.venue().is_some() {
+        control.close_venue();
+        end();
+    }
+    let is_busy = |role: &Role| {
+        *role != Role::Matcher
+            && matches!(
+                control.worker(*role).state(),
+                WorkerState::Recovering | WorkerState::Running
+            )
+    };
+    while Role::LAUNCHED.iter().any(is_busy) {
+        post.check_waiting();
+        control.ring_all();
+        post.sleep_for(std::time::Duration::from_millis(10), || false);
+    }
+    let last = transaction(journal::last_sequence);
+    shared.ring.clear();
+    shared.directory.reset();
+    shared.boards.clear(settings::limits().maximum_instruments);
+    control.matched.set(last);
+    control.durable.set(last);
+    control.published.set(0);
+    control.projected.set(0);
+    control.set_executing(0);
+    // What an earlier venue's matcher took and did not finish is of that venue.
+    for backend in 0..shared.backends() {
+        let mailbox = shared.mailbox(backend);
+        if mailbox.unfinished().is_some() {
+            for index in mailbox.answered()..mailbox.count() {
+                let result = Err(matcher::Refusal::UnknownInstrument);
+                mailbox.put_answer(index, Answer { sequence: 0, time_us: 0, result });
+            }
+            mailbox.finish();
+            mailbox.bell().ring();
+        }
+    }
+    control.set_venue(database, extension);
+}
+
+/// The engine as it was after the last command that was executed: from the tables, the
+/// journal, and what of the ring is not durable yet.
+fn recover(post: Post) -> Matching {
+    let started_us = now_us();
+    let Some(tables) = one_moment(recovery::load) else { post.close_venue() };
+    let mut follower = Follower::new(post.or_halt(tables).engine);
+    let from = follower.sequence();
+    let end = post.shared.control.matched.get();
+    let mut last = None;
+    while follower.sequence() < end {
+        post.check();
+        for batch in post.or_halt(follower.read(post.shared, end, 65_536)) {
+            let executed = follower.execute(&batch, |_, stamp, _, outcome, _| {
+                last = Some((stamp, *outcome));
+            });
+            post.or_halt(executed);
+        }
+    }
+    pgrx::log!(
+        "exchange matcher: ready at command {end}, {} of them replayed in {} ms",
+        end - from,
+        (now_us() - started_us) / 1000
+    );
+    let mut matching = Matching::new(post, follower.engine);
+    matching.resume(last);
+    matching
+}
+
+struct Matching {
+    post: Post,
+    engine: Engine,
+    events: Vec<Event>,
+    /// Turns of the idle loop before it sleeps, adapted to what they brought.
+    spins: u32,
+}
+
+impl Matching {
+    fn new(post: Post, engine: Engine) -> Self {
+        post.shared.control.set_market_open(engine.market_is_open());
+        Self { post, engine, events: Vec::with_capacity(1024), spins: MINIMUM_SPINS }
+    }
+
+    /// Finishes the submission that the matcher before was at, if there is one: from
+    /// the command after the last one that was executed.
+    fn resume(&mut self, last: Option<(Stamp, Outcome)>) {
+        let shared = self.post.shared;
+        for backend in 0..shared.backends() {
+            let mailbox = shared.mailbox(backend);
+            let Some(number) = mailbox.unfinished() else { continue };
+            let last_entry = shared.ring.read(self.engine.sequence());
+            let next = match last_entry.map(|entry| entry.origin) {
+                Some(origin) if (origin.backend, origin.number) == (backend, number) => {
+                    if let Some((stamp, outcome)) = last {
+                        let answer = Answer {
+                            sequence: stamp.sequence,
+                            time_us: stamp.time_us,
+                            result: Ok(outcome),
+                        };
+                        mailbox.put_answer(origin.index as usize, answer);
+                    }
+                    origin.index as usize + 1
+                }
+                _ => 0,
+            };
+            self.serve(Arrival { backend, number }, next, mailbox.count());
+        }
+    }
+
+    fn serve_all(&mut self) -> ! {
+        let arrivals = &self.post.shared.arrivals;
+        let mut served = 0_u32;
+        loop {
+            match arrivals.pop() {
+                Some(arrival) => {
+                    let mailbox = self.post.shared.mailbox(arrival.backend);
+                    // Not there any more: it was withdrawn, or taken by an earlier word.
+                    if let Some(count) = mailbox.take(arrival.number) {
+                        self.serve(arrival, 0, count);
+                    }
+                    served = served.wrapping_add(1);
+                    if served.is_multiple_of(256) {
+                        self.post.check();
+                    }
+                }
+                None => {
+                    self.post.check();
+                    self.idle();
+                }
+            }
+        }
+    }
+
+    /// Waits for arrivals: awake for a while, then asleep.
+    fn idle(&mut self) {
+        let arrivals = &self.post.shared.arrivals;
+        for _ in 0..self.spins {
+            if !arrivals.is_empty() {
+                self.spins = (self.spins * 2).min(MAXIMUM_SPINS);
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        self.spins = (self.spins / 2).max(MINIMUM_SPINS);
+        self.post.sleep(|| !arrivals.is_empty());
+    }
+
+    fn now_us(&self) -> i64 {
+        let clock_us = if settings::simulated_clock() {
+            self.post.shared.control.simulated_time_us()
+        } else {
+            now_us()
+        };
+        // The clock on the wall may be set back; the exchange's never goes back.
+        clock_us.max(self.engine.counters().time_us)
+    }
+
+    /// Executes the commands of a taken submission from `start` on, and answers them.
+    fn serve(&mut self, arrival: Arrival, start: usize, count: usize) {
+        let shared = self.post.shared;
+        let control = shared.control;
+        let mailbox = shared.mailbox(arrival.backend);
+        let wake_when_durable = mailbox.is_durable_wanted();
+        let (before, trades_before) =
+            (self.engine.sequence(), self.engine.counters().last_trade_id);
+        let mut time_us = self.now_us();
+        for index in start..count {
+            if index > start && index.is_multiple_of(STRIDE) {
+                time_us = self.now_us();
+                self.show();
+            }
+            if index + AHEAD < count {
+                self.engine.prefetch(&mailbox.command(index + AHEAD));
+            }
+            let command = mailbox.command(index);
+            if let Err(refusal) = self.engine.check(&command) {
+                let answer = Answer { sequence: 0, time_us, result: Err(refusal) };
+                mailbox.put_answer(index, answer);
+                continue;
+            }
+            let stamp = Stamp { sequence: self.engine.sequence() + 1, time_us };
+            while stamp.sequence > control.durable.get() + shared.ring.capacity() {
+                self.wait_for_room(stamp.sequence);
+            }
+            control.set_executing(stamp.sequence);
+            self.events.clear();
+            let outcome = self.engine.apply(stamp, &command, &mut self.events);
+            shared.ring.write(&Entry {
+                stamp,
+                command,
+                event_hash: self.engine.event_hash(),
+                origin: Origin {
+                    backend: arrival.backend,
+                    number: arrival.number,
+                    index: index as u32,
+                    wake_when_durable,
+                },
+            });
+            control.set_executing(0);
+            let answer = Answer { sequence: stamp.sequence, time_us, result: Ok(outcome) };
+            mailbox.put_answer(index, answer);
+        }
+        self.show();
+        let last = mailbox.last_sequence();
+        mailbox.finish();
+        // Who waits for durability is woken by the journaler, unless it was faster.
+        if !wake_when_durable || control.durable.get() >= last {
+            mailbox.bell().ring();
+        }
+        control.set_market_open(self.engine.market_is_open());
+        shared.statistics.count(
+            now_us(),
+            self.engine.sequence() - before,
+            self.engine.counters().last_trade_id - trades_before,
+            self.engine.open_orders().into(),
+        );
+    }
+
+    /// Lets the journaler see what was executed.
+    fn show(&self) {
+        let control = self.post.shared.control;
+        if self.engine.sequence() > control.matched.get() {
+            control.matched.advance(self.engine.sequence());
+            control.worker(Role::Journaler).bell.ring();
+        }
+    }
+
+    /// The ring is full of commands that are not durable yet: until it is not, nobody
+    /// can be served.
+    fn wait_for_room(&self, sequence: u64) {
+        let shared = self.post.shared;
+        self.show();
+        self.post.check();
+        self.post.sleep(|| sequence <= shared.control.durable.get() + shared.ring.capacity());
+    }
+}
+
+// Between a microsecond, where waiting brings nothing, and some tens, which is less than
+// a wake-up costs two processes.
+const MINIMUM_SPINS: u32 = 50;
+const MAXIMUM_SPINS: u32 = 2_000;

@@ -1,0 +1,236 @@
+//! The background workers, and what they have in common: how one begins, sleeps, runs
+//! transactions, and ends.
+
+mod candles;
+mod follower;
+mod journal;
+mod journaler;
+mod launcher;
+mod matching;
+mod projection;
+mod projector;
+mod publisher;
+mod recovery;
+
+use std::ffi::CString;
+use std::time::Duration;
+
+use pgrx::pg_sys::{self, Datum};
+
+use crate::settings;
+use crate::shared::control::{Role, Worker, WorkerState};
+use crate::shared::{self, Shared};
+
+pub use launcher::register as register_launcher;
+
+// As function pointers, which the bindings of pgrx do not give: they wrap them.
+unsafe extern "C-unwind" {
+    fn die(signal: std::ffi::c_int);
+    fn SignalHandlerForConfigReload(signal: std::ffi::c_int);
+}
+
+/// How long an idle worker sleeps at most: after so long it looks whether it should end.
+/// Wake-ups do not depend on it.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// A worker at work.
+#[derive(Clone, Copy)]
+pub struct Post {
+    role: Role,
+    /// The shared memory.
+    pub shared: &'static Shared,
+}
+
+impl Post {
+    /// Begins the work of a role in this process: signals, the connection to the
+    /// database (`None`: to none), and the place in the shared memory.
+    fn take(role: Role, database: Option<CString>) -> Self {
+        // SAFETY: the first things that a background worker does, in the order that the
+        // manual gives. `die` and the reload handler only set flags.
+        unsafe {
+            pg_sys::pqsignal(libc::SIGTERM, Some(die));
+            pg_sys::pqsignal(libc::SIGHUP, Some(SignalHandlerForConfigReload));
+            pg_sys::BackgroundWorkerUnblockSignals();
+            pg_sys::BackgroundWorkerInitializeConnection(
+                database.as_ref().map_or(std::ptr::null(), |name| name.as_ptr()),
+                std::ptr::null(),
+                0,
+            );
+        }
+        let shared = shared::get().expect("workers are registered where the memory is");
+        let post = Self { role, shared };
+        if !post.worker().claim(std::process::id() as i32, now_us()) {
+            // The process before has not quite ended; the launcher tries again.
+            end();
+        }
+        // SAFETY: the callback only touches shared memory.
+        unsafe { pg_sys::before_shmem_exit(Some(leave), Datum::from(role as usize)) };
+        post
+    }
+
+    fn worker(&self) -> &'static Worker {
+        self.shared.control.worker(self.role)
+    }
+
+    /// Says what this worker is at.
+    fn set_state(&self, state: WorkerState) {
+        self.worker().set_state(state);
+    }
+
+    /// Handles what signals asked for, and ends where it must. Called between units of
+    /// work, where ending loses nothing.
+    fn check(&self) {
+        // SAFETY: flags of this process; the handlers run outside of any transaction.
+        unsafe {
+            if pg_sys::ConfigReloadPending != 0 {
+                pg_sys::ConfigReloadPending = 0;
+                pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+            }
+        }
+        pgrx::check_for_interrupts!();
+        let control = self.shared.control;
+        if self.role != Role::Launcher && (control.is_closing() || control.is_detached(now_us())) {
+            end();
+        }
+    }
+
+    /// Sleeps until rung or for [`IDLE`], unless `ready()`.
+    fn sleep(&self, ready: impl Fn() -> bool) {
+        self.sleep_for(IDLE, ready);
+    }
+
+    /// Sleeps until rung or for `longest`, unless `ready()`.
+    fn sleep_for(&self, longest: Duration, ready: impl Fn() -> bool) {
+        self.worker().bell.sleep(longest, ready);
+        if !is_postmaster_alive() {
+            end();
+        }
+    }
+
+    /// Waits until the extension exists in this database; its OID.
+    fn wait_for_extension(&self) -> pg_sys::Oid {
+        self.set_state(WorkerState::Waiting);
+        loop {
+            self.check_waiting();
+            let extension = transaction(find_extension);
+            if extension != pg_sys::InvalidOid {
+                return extension;
+            }
+            self.sleep(|| false);
+        }
+    }
+
+    /// Waits until the matcher has made the shared memory that of this venue.
+    fn wait_for_venue(&self) {
+        let extension = self.wait_for_extension();
+        // SAFETY: reading an OID of this process.
+        let venue = (unsafe { pg_sys::MyDatabaseId }.to_u32(), extension.to_u32());
+        while self.shared.control.venue() != Some(venue) {
+            self.check_waiting();
+            self.sleep_for(Duration::from_millis(20), || false);
+        }
+        self.set_state(WorkerState::Recovering);
+    }
+
+    /// Like [`Post::check`], for a worker that waits for a venue to begin, and so does
+    /// not mind that one is being closed.
+    fn check_waiting(&self) {
+        pgrx::check_for_interrupts!();
+        if self.shared.control.is_detached(now_us()) {
+            end();
+        }
+    }
+
+    /// Stops the market and this worker, saying why.
+    fn halt(&self, reason: &str) -> ! {
+        self.shared.control.halt(reason);
+        pgrx::warning!("exchange {}: the market is halted: {reason}", self.role.name());
+        // Only a person can go on from here, so do not end and begin again and again.
+        loop {
+            self.check();
+            self.sleep(|| false);
+        }
+    }
+
+    /// The extension is gone: everybody ends, and waits for the next one.
+    fn close_venue(&self) -> ! {
+        pgrx::log!("exchange {}: pg_exchange was dropped", self.role.name());
+        self.shared.control.close_venue();
+        end();
+    }
+}
+
+fn find_extension() -> pg_sys::Oid {
+    // SAFETY: a look-up by a C string, in a transaction.
+    unsafe { pg_sys::get_extension_oid(c"pg_exchange".as_ptr(), true) }
+}
+
+/// Ends this process so that the launcher starts it again: code 0 would be final.
+fn end() -> ! {
+    // SAFETY: a worker may end itself at any time.
+    unsafe { pg_sys::proc_exit(1) }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn leave(_code: i32, role: Datum) {
+    let role = Role::ALL[role.value()];
+    if let Some(shared) = shared::get() {
+        shared.control.worker(role).release(std::process::id() as i32);
+        shared.control.worker(Role::Launcher).bell.ring();
+    }
+}
+
+fn is_postmaster_alive() -> bool {
+    // SAFETY: reading a variable of this process, and asking who its parent is.
+    unsafe { libc::getppid() == pg_sys::PostmasterPid }
+}
+
+/// Microseconds since 2000-01-01 UTC, by the clock on the wall.
+fn now_us() -> i64 {
+    // SAFETY: reading the clock.
+    unsafe { pg_sys::GetCurrentTimestamp() }
+}
+
+/// Runs `work` in a transaction, and commits it.
+fn transaction<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: not in a transaction; an error in `work` ends the process, which aborts it.
+    unsafe {
+        pg_sys::SetCurrentStatementStartTimestamp();
+        pg_sys::StartTransactionCommand();
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        let result = work();
+        pg_sys::PopActiveSnapshot();
+        pg_sys::CommitTransactionCommand();
+        result
+    }
+}
+
+/// Runs `work` in a read-only transaction that sees one moment of all tables.
+fn one_moment<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: as in `transaction`; the isolation level is set before the first snapshot.
+    unsafe {
+        pg_sys::SetCurrentStatementStartTimestamp();
+        pg_sys::StartTransactionCommand();
+        pg_sys::XactIsoLevel = pg_sys::XACT_REPEATABLE_READ as i32;
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        let result = work();
+        pg_sys::PopActiveSnapshot();
+        pg_sys::CommitTransactionCommand();
+        result
+    }
+}
+
+/// Where every launched worker begins; `argument` is its [`Role`].
+#[unsafe(no_mangle)]
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn exchange_worker_main(argument: Datum) {
+    let role = Role::ALL[argument.value()];
+    let post = Post::take(role, Some(settings::database()));
+    match role {
+        Role::Matcher => matching::run(post),
+        Role::Journaler => journaler::run(post),
+        Role::Publisher => publisher::run(post),
+        Role::Projector => projector::run(post),
+        Role::Launcher => unreachable!("the launcher is not launched"),
+    }
+}

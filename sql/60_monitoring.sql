@@ -1,0 +1,124 @@
+-- How the exchange is doing.
+
+CREATE FUNCTION exchange.statistics()
+RETURNS TABLE (
+    market                   text,
+    halted_because           text,
+    matched                  bigint,
+    durable                  bigint,
+    published                bigint,
+    projected                bigint,
+    ring_slots               bigint,
+    ring_used                bigint,
+    submissions_waiting      bigint,
+    commands                 bigint,
+    trades                   bigint,
+    open_orders              bigint,
+    commands_per_second      double precision,
+    matched_answers          bigint,
+    matched_latency_us_p50   double precision,
+    matched_latency_us_p99   double precision,
+    matched_latency_us_p999  double precision,
+    matched_latency_us_max   double precision,
+    durable_answers          bigint,
+    durable_latency_us_p50   double precision,
+    durable_latency_us_p99   double precision,
+    durable_latency_us_p999  double precision,
+    durable_latency_us_max   double precision,
+    stats_reset              timestamptz)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'statistics_wrapper';
+COMMENT ON FUNCTION exchange.statistics() IS 'The row of exchange.pg_stat_exchange.';
+
+CREATE VIEW exchange.pg_stat_exchange AS SELECT * FROM exchange.statistics();
+COMMENT ON VIEW exchange.pg_stat_exchange IS
+    'One row of figures about the exchange, for monitoring tools; exchange.status shows the same for people. Counters and latencies are since stats_reset; see exchange.reset_statistics().';
+COMMENT ON COLUMN exchange.pg_stat_exchange.market IS 'open, closed or halted.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.halted_because IS 'Why the exchange stopped by itself; NULL if it did not.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.matched IS 'The last command that the matcher executed.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.durable IS 'The last command that is in the journal, on disk.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.published IS 'The last command that the order books show.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.projected IS 'The last command that the tables show.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.ring_slots IS 'How many commands the sequencer ring holds.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.ring_used IS 'How many of them are not durable yet; when all are, callers wait.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.submissions_waiting IS 'Calls that the matcher has not taken yet.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.commands IS 'Commands executed since stats_reset.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.trades IS 'Trades since stats_reset.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.open_orders IS 'Orders in the books now.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.commands_per_second IS 'Commands a second over the last ten full seconds.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.matched_answers IS 'Calls answered when matched (synchronous_commit = off).';
+COMMENT ON COLUMN exchange.pg_stat_exchange.matched_latency_us_p50 IS 'Half of these calls took at most so many microseconds, from submission to answer, within 3 %.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.matched_latency_us_p99 IS 'The same for 99 %.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.matched_latency_us_p999 IS 'The same for 99.9 %.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.matched_latency_us_max IS 'The slowest of them.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.durable_answers IS 'Calls answered when durable.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.durable_latency_us_p50 IS 'Half of these calls took at most so many microseconds, within 3 %.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.durable_latency_us_p99 IS 'The same for 99 %.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.durable_latency_us_p999 IS 'The same for 99.9 %.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.durable_latency_us_max IS 'The slowest of them.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.stats_reset IS 'Since when counters and latencies count.';
+
+CREATE FUNCTION exchange.reset_statistics()
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'reset_statistics_wrapper';
+COMMENT ON FUNCTION exchange.reset_statistics() IS
+    'Sets the counters and latencies of exchange.pg_stat_exchange back to zero.';
+
+CREATE FUNCTION exchange.worker_states()
+RETURNS TABLE (
+    worker     text,
+    pid        integer,
+    state      text,
+    started_at timestamptz,
+    starts     bigint)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 5
+AS 'MODULE_PATHNAME', 'worker_states_wrapper';
+COMMENT ON FUNCTION exchange.worker_states() IS 'The rows of exchange.workers.';
+
+CREATE VIEW exchange.workers AS SELECT * FROM exchange.worker_states();
+COMMENT ON VIEW exchange.workers IS 'The background workers of the exchange.';
+COMMENT ON COLUMN exchange.workers.worker IS 'launcher, matcher, journaler, publisher or projector.';
+COMMENT ON COLUMN exchange.workers.pid IS 'Its process; NULL while it is not running.';
+COMMENT ON COLUMN exchange.workers.state IS 'stopped, waiting (for the extension to be created), recovering or running.';
+COMMENT ON COLUMN exchange.workers.started_at IS 'When the process started.';
+COMMENT ON COLUMN exchange.workers.starts IS 'How often it has started since the server did.';
+
+CREATE VIEW exchange.status AS
+    SELECT item, value
+    FROM exchange.statistics() AS s
+    CROSS JOIN LATERAL (
+        SELECT string_agg(format('%s %s', w.worker, w.state), ', ') AS states FROM exchange.worker_states() AS w
+    ) AS w
+    CROSS JOIN LATERAL (VALUES
+        ('market', s.market),
+        ('halted because', s.halted_because),
+        ('workers', w.states),
+        ('matched', s.matched::text),
+        ('durable', format('%s (%s behind)', s.durable, s.matched - s.durable)),
+        ('published', format('%s (%s behind)', s.published, s.matched - s.published)),
+        ('projected', format('%s (%s behind)', s.projected, s.matched - s.projected)),
+        ('ring', format('%s of %s slots used', s.ring_used, s.ring_slots)),
+        ('open orders', s.open_orders::text),
+        ('commands', format('%s (%s a second)', s.commands, round(s.commands_per_second))),
+        ('trades', s.trades::text),
+        ('latency, matched', CASE WHEN s.matched_answers > 0 THEN
+            format('p50 %s µs, p99 %s µs, p99.9 %s µs, max %s µs over %s calls',
+                   round(s.matched_latency_us_p50), round(s.matched_latency_us_p99),
+                   round(s.matched_latency_us_p999), round(s.matched_latency_us_max), s.matched_answers) END),
+        ('latency, durable', CASE WHEN s.durable_answers > 0 THEN
+            format('p50 %s µs, p99 %s µs, p99.9 %s µs, max %s µs over %s calls',
+                   round(s.durable_latency_us_p50), round(s.durable_latency_us_p99),
+                   round(s.durable_latency_us_p999), round(s.durable_latency_us_max), s.durable_answers) END)
+    ) AS v (item, value)
+    WHERE value IS NOT NULL;
+COMMENT ON VIEW exchange.status IS 'How the exchange is doing, for people. exchange.pg_stat_exchange has the same as numbers.';
+COMMENT ON COLUMN exchange.status.item IS 'What.';
+COMMENT ON COLUMN exchange.status.value IS 'How much.';
+
+CREATE FUNCTION exchange.function_signatures()
+RETURNS TABLE (symbol text, signature text)
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 20
+AS 'MODULE_PATHNAME', 'function_signatures_wrapper';
+COMMENT ON FUNCTION exchange.function_signatures() IS
+    'The argument types that the library was built for, for a check against the SQL declarations.';

@@ -1,0 +1,393 @@
+//! The traders of the synthetic day: from a seed and the answers of the exchange follow the next
+//! orders.
+//!
+//! Every stock has a fair price, which walks at random. Makers quote around it, most of them at
+//! and near the best price and for seconds, some of them deep and for long. When the fair price
+//! leaves the quotes behind, those are cancelled or picked off. Takers come at random, too.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use super::book::{Book, Resting, crosses};
+use super::exchange::{Ack, NewOrder};
+use super::random::{ONE, Random};
+use super::shape::{AVERAGE_ACTIVITY, SECOND_US, SESSION_US, activity};
+use super::stocks::Profile;
+use crate::order::{Side, TimeInForce};
+
+/// New orders between two looks at the clock.
+pub(super) const ORDERS_PER_SLICE: u64 = 20;
+
+/// The volume that lifetimes are made for; the fewer the orders, the longer they wait.
+const USUAL_COMMANDS: u64 = 1_000_000;
+
+/// An order stays for no longer than this factor of the session, in effect until it trades.
+const LONGEST_SESSIONS: u64 = 100;
+
+/// A stock during the day. Prices are in cents, `fair` with 16 fractional bits.
+#[derive(Debug)]
+struct Stock {
+    profile: Profile,
+    fair: i64,
+    fair_at_us: u64,
+    book: Book,
+}
+
+/// Where an open order is.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    stock: usize,
+    side: Side,
+    price_cents: i64,
+    ours: bool,
+}
+
+/// An order that was open before the traders came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) order_id: i64,
+    pub(super) stock: usize,
+    pub(super) side: Side,
+    pub(super) price_cents: i64,
+    pub(super) remaining: i64,
+    /// Whether these traders may cancel it.
+    pub(super) ours: bool,
+}
+
+/// All traders together.
+#[derive(Debug)]
+pub(super) struct Market {
+    random: Random,
+    commands: u64,
+    stocks: Vec<Stock>,
+    /// Sums of how much each stock is traded.
+    popularity: Vec<u64>,
+    /// Found by id only, never walked through: its order is not the same in every run.
+    open: HashMap<i64, Open>,
+    patience: BinaryHeap<Reverse<(u64, i64)>>,
+    makers: Vec<i32>,
+    takers: Vec<i32>,
+}
+
+impl Market {
+    /// Traders who send about so many commands on a whole day. `stocks` are by popularity, with
+    /// the last price in cents of those that have traded.
+    pub(super) fn new(
+        seed: u64,
+        commands: u64,
+        stocks: &[(Profile, Option<i64>)],
+        accounts: &[i32],
+    ) -> Self {
+        let stock = |&(profile, last): &(Profile, Option<i64>)| Stock {
+            fair: last.unwrap_or(profile.price_cents) * ONE,
+            profile,
+            fair_at_us: 0,
+            book: Book::default(),
+        };
+        // Zipf's law with a flattened head: the first is traded about twenty times the last.
+        let popularity = (0..stocks.len() as u64).scan(0, |sum, rank| {
+            *sum += 1_000_000 / (rank + 5);
+            Some(*sum)
+        });
+        let (takers, makers) = accounts.split_at(accounts.len() / 4);
+        Self {
+            random: Random::new(seed),
+            commands,
+            stocks: stocks.iter().map(stock).collect(),
+            popularity: popularity.collect(),
+            open: HashMap::new(),
+            patience: BinaryHeap::new(),
+            makers: makers.to_vec(),
+            takers: takers.to_vec(),
+        }
+    }
+
+    /// The number of orders that are open as far as the traders know.
+    pub(super) fn open_orders(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Takes over at a time after the open, with what is in the books then, in the order of
+    /// their priority.
+    pub(super) fn take_over(&mut self, time_us: u64, orders: impl Iterator<Item = Found>) {
+        for stock in &mut self.stocks {
+            stock.fair_at_us = time_us;
+        }
+        for order in orders {
+            let Found { order_id, stock, side, price_cents, remaining, ours } = order;
+            self.stocks[stock].book.rest(side, price_cents, Resting { order_id, remaining });
+            self.open.insert(order_id, Open { stock, side, price_cents, ours });
+            if ours {
+                let until = time_us + self.lifetime();
+                self.patience.push(Reverse((until, order_id)));
+            }
+        }
+    }
+
+    /// How long the next slice of the day lasts.
+    pub(super) fn slice_us(&mut self, now_us: u64) -> u64 {
+        // Of a hundred commands 52 are new orders, most of the others cancels of these.
+        let orders = u128::from((self.commands * 52 / 100).max(1)) * u128::from(activity(now_us));
+        let whole = u128::from(ORDERS_PER_SLICE * SESSION_US * AVERAGE_ACTIVITY);
+        let length = (whole / orders) as u64;
+        (length / 2 + self.random.below(length.max(1))).max(1)
+    }
+
+    /// The first quotes of the day: some on every level, and for hours.
+    pub(super) fn opening_quotes(&mut self) -> Vec<NewOrder> {
+        let per_side = (self.commands / 100_000).clamp(1, 12) as i64;
+        let mut quotes = Vec::new();
+        for stock in 0..self.stocks.len() {
+            for level in 0..per_side {
+                for side in [Side::Buy, Side::Sell] {
+                    let distance = level * self.depth(stock);
+                    let price_cents = self.around_fair(stock, side, distance);
+                    let lifetime_us = self.random.exponential(7_200 * SECOND_US);
+                    quotes.push(self.quote(stock, side, price_cents, lifetime_us));
+                }
+            }
+        }
+        quotes
+    }
+
+    /// The orders whose owners have lost patience.
+    pub(super) fn expired(&mut self, now_us: u64) -> Vec<i64> {
+        let mut expired = Vec::new();
+        while let Some(&Reverse((until, order_id))) = self.patience.peek()
+            && until <= now_us
+        {
+            self.patience.pop();
+            // It may be filled; and it may be in the heap twice.
+            if let Some(Open { stock, side, price_cents, .. }) = self.open.remove(&order_id) {
+                self.stocks[stock].book.remove(side, price_cents, order_id);
+                expired.push(order_id);
+            }
+        }
+        expired
+    }
+
+    /// Now and then, half of what remains of an order at the best price.
+    pub(super) fn reduction(&mut self) -> Option<(i64, i64)> {
+        if !self.random.percent(50) {
+            return None;
+        }
+        let stock = self.random.weighted(&self.popularity);
+        let side = self.side();
+        let mut queue = self.stocks[stock].book.queue(side);
+        let order = queue.find(|order| order.remaining > 1 && self.open[&order.order_id].ours)?;
+        let half = order.remaining / 2;
+        Some((order.order_id, if half > 100 { half / 100 * 100 } else { half }))
+    }
+
+    /// The new orders of a slice: quotes and what takes them.
+    pub(super) fn orders(&mut self, now_us: u64) -> (Vec<NewOrder>, Vec<NewOrder>) {
+        let (mut quotes, mut takes) = (Vec::new(), Vec::new());
+        for _ in 0..ORDERS_PER_SLICE {
+            let stock = self.random.weighted(&self.popularity);
+            self.walk(stock, now_us);
+            if let Some(take) = self.pick_off(stock, now_us).or_else(|| self.take(stock)) {
+                takes.push(take);
+            } else {
+                let side = self.side();
+                let price_cents = self.quote_price(stock, side);
+                let lifetime_us = self.lifetime();
+                quotes.push(self.quote(stock, side, price_cents, lifetime_us));
+            }
+        }
+        (quotes, takes)
+    }
+
+    /// Notes what became of a new order.
+    pub(super) fn placed(&mut self, order: &NewOrder, ack: &Ack, now_us: u64) {
+        let book = &mut self.stocks[order.stock].book;
+        for order_id in book.fill(order.side.opposite(), ack.filled) {
+            self.open.remove(&order_id);
+        }
+        if ack.remaining == 0 {
+            return;
+        }
+        // What it would have traded with is not there: others were faster than we knew.
+        while let Some(best) = book.best(order.side.opposite())
+            && crosses(order.side, order.price_cents, best)
+        {
+            let gone: Vec<i64> =
+                book.queue(order.side.opposite()).map(|order| order.order_id).collect();
+            for order_id in gone {
+                book.remove(order.side.opposite(), best, order_id);
+                self.open.remove(&order_id);
+            }
+        }
+        let &NewOrder { stock, side, price_cents, .. } = order;
+        let &Ack { order_id, remaining, .. } = ack;
+        book.rest(side, price_cents, Resting { order_id, remaining });
+        self.open.insert(order_id, Open { stock, side, price_cents, ours: true });
+        self.patience.push(Reverse((now_us + order.lifetime_us, order_id)));
+    }
+
+    /// Notes that an order was reduced.
+    pub(super) fn reduced(&mut self, order_id: i64, by: i64) {
+        if let Some(&Open { stock, side, price_cents, .. }) = self.open.get(&order_id) {
+            self.stocks[stock].book.reduce(side, price_cents, order_id, by);
+        }
+    }
+
+    /// Lets the fair price of a stock walk up to now.
+    fn walk(&mut self, stock: usize, now_us: u64) {
+        let stock = &mut self.stocks[stock];
+        let elapsed = now_us - stock.fair_at_us;
+        // A busy market moves more, but not as much more as it trades.
+        let pace = u128::from(AVERAGE_ACTIVITY + activity(now_us));
+        let day = stock.fair as i128 * i128::from(stock.profile.volatility_bp) / 10_000;
+        let variance = (day * day) as u128 * u128::from(elapsed) * pace
+            / u128::from(2 * AVERAGE_ACTIVITY * SESSION_US);
+        let deviation = variance.isqrt() as i64;
+        let step = (i128::from(deviation) * i128::from(self.random.normal())) >> 16;
+        // A stock of a few cents would be delisted.
+        stock.fair = (stock.fair + step as i64).max(50 * ONE);
+        stock.fair_at_us = now_us;
+    }
+
+    /// Where the fair price has gone through the quotes of a side, those are either traded with
+    /// or pulled.
+    fn pick_off(&mut self, stock: usize, now_us: u64) -> Option<NewOrder> {
+        let price_cents = self.stocks[stock].fair / ONE;
+        for side in [Side::Buy, Side::Sell] {
+            let book = &self.stocks[stock].book;
+            let Some(best) = book.best(side.opposite()) else { continue };
+            if !crosses(side, price_cents, best) {
+                continue;
+            }
+            if self.random.percent(8) {
+                let time_in_force = self.time_in_force();
+                return Some(self.taking(stock, side, price_cents, time_in_force));
+            }
+            let stale = book.queue(side.opposite()).map(|order| order.order_id);
+            let ours = stale.filter(|order_id| self.open[order_id].ours);
+            self.patience.extend(ours.map(|order_id| Reverse((now_us, order_id))));
+        }
+        None
+    }
+
+    /// Some trade whatever the price.
+    fn take(&mut self, stock: usize) -> Option<NewOrder> {
+        if !self.random.percent(4) {
+            return None;
+        }
+        let side = self.side();
+        let best = self.stocks[stock].book.best(side.opposite())?;
+        // Most take what is best, some go through several levels.
+        let through = if self.random.percent(70) { 0 } else { self.random.exponential(4) as i64 };
+        let price_cents = (best + toward(side, through)).max(1);
+        let time_in_force = self.time_in_force();
+        Some(self.taking(stock, side, price_cents, time_in_force))
+    }
+
+    fn taking(
+        &mut self,
+        stock: usize,
+        side: Side,
+        price_cents: i64,
+        time_in_force: TimeInForce,
+    ) -> NewOrder {
+        let account = self.takers[self.random.below(self.takers.len() as u64) as usize];
+        let quantity = self.quantity(stock);
+        let lifetime_us = self.lifetime();
+        let symbol = self.stocks[stock].profile.symbol;
+        NewOrder { stock, symbol, side, price_cents, quantity, time_in_force, account, lifetime_us }
+    }
+
+    fn quote(&mut self, stock: usize, side: Side, price_cents: i64, lifetime_us: u64) -> NewOrder {
+        let account = self.makers[self.random.below(self.makers.len() as u64) as usize];
+        let quantity = self.quantity(stock);
+        let symbol = self.stocks[stock].profile.symbol;
+        let time_in_force = TimeInForce::Gtc;
+        NewOrder { stock, symbol, side, price_cents, quantity, time_in_force, account, lifetime_us }
+    }
+
+    /// Where a maker quotes: near the fair price or deep in the book, seldom inside the spread.
+    fn quote_price(&mut self, stock: usize, side: Side) -> i64 {
+        let book = &self.stocks[stock].book;
+        let (own, other) = (book.best(side), book.best(side.opposite()));
+        let price = match own {
+            Some(best) if self.random.percent(35) => {
+                let better = i64::from(self.random.percent(20));
+                best + toward(side, better)
+            }
+            _ => {
+                let mean = if self.random.percent(85) { 1 } else { 6 } * self.depth(stock);
+                let distance = self.random.exponential(mean as u64) as i64;
+                self.around_fair(stock, side, distance)
+            }
+        };
+        // A quote waits: it does not trade.
+        match other {
+            Some(best) if crosses(side, price, best) => (best - toward(side, 1)).max(1),
+            _ => price.max(1),
+        }
+    }
+
+    /// A price at a distance from the best price that a side should have.
+    fn around_fair(&self, stock: usize, side: Side, distance: i64) -> i64 {
+        let Stock { profile, fair, .. } = &self.stocks[stock];
+        let half_spread = profile.spread(*fair, stock) / 2;
+        let price = match side {
+            Side::Buy => (fair - half_spread).div_euclid(ONE),
+            Side::Sell => (fair + half_spread + ONE - 1).div_euclid(ONE),
+        };
+        (price - toward(side, distance)).max(1)
+    }
+
+    /// How far apart the orders of a book are, in cents: some spreads.
+    fn depth(&self, stock: usize) -> i64 {
+        let Stock { profile, fair, .. } = &self.stocks[stock];
+        2 + profile.spread(*fair, stock) / ONE
+    }
+
+    /// How long an order waits before it is cancelled: mostly seconds, sometimes all day.
+    fn lifetime(&mut self) -> u64 {
+        let mean_seconds = match self.random.below(100) {
+            0..50 => 4,
+            50..78 => 90,
+            78..97 => 1_500,
+            _ => 36_000,
+        };
+        let usual = self.random.exponential(mean_seconds * SECOND_US);
+        let scaled =
+            u128::from(usual) * u128::from(USUAL_COMMANDS) / u128::from(self.commands.max(1));
+        scaled.min(u128::from(LONGEST_SESSIONS * SESSION_US)) as u64
+    }
+
+    /// Round lots mostly, seldom large; odd lots of what is dear.
+    fn quantity(&mut self, stock: usize) -> i64 {
+        let dear = self.stocks[stock].fair > 30_000 * ONE;
+        if self.random.percent(if dear { 45 } else { 12 }) {
+            return 1 + self.random.below(99) as i64;
+        }
+        let lots = match self.random.below(100) {
+            0..62 => 1,
+            62..77 => 2,
+            77..85 => 3,
+            85..92 => 5,
+            92..97 => 10,
+            // Each doubling is half as likely as the one before.
+            _ => 10 << self.random.next().trailing_zeros().min(8),
+        };
+        lots * 100
+    }
+
+    fn side(&mut self) -> Side {
+        if self.random.percent(50) { Side::Buy } else { Side::Sell }
+    }
+
+    fn time_in_force(&mut self) -> TimeInForce {
+        if self.random.percent(70) { TimeInForce::Ioc } else { TimeInForce::Gtc }
+    }
+}
+
+/// A difference in price, in the direction of the other side.
+fn toward(side: Side, cents: i64) -> i64 {
+    match side {
+        Side::Buy => cents,
+        Side::Sell => -cents,
+    }
+}
