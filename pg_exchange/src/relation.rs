@@ -263,7 +263,7 @@ impl Writer {
                 self.bulk,
             );
             for slot in &self.slots[..self.used] {
-                self.insert_into_indexes(*slot, false);
+                self.insert_into_indexes(*slot);
                 written(TupleId((**slot).tts_tid));
             }
         }
@@ -272,9 +272,10 @@ impl Writer {
 
     /// # Safety
     /// The slot holds a row of this relation that was written.
-    unsafe fn insert_into_indexes(&self, slot: *mut pg_sys::TupleTableSlot, update: bool) {
+    unsafe fn insert_into_indexes(&self, slot: *mut pg_sys::TupleTableSlot) {
         // SAFETY: the executor state and the open indexes belong together; memory of the
-        // single row is released.
+        // single row is released. An update is not announced as one: that is a hint, for
+        // which the executor wants a range table.
         unsafe {
             if (*self.result).ri_NumIndices == 0 {
                 return;
@@ -284,7 +285,7 @@ impl Writer {
                 self.result,
                 slot,
                 self.state,
-                update,
+                false,
                 false,
                 std::ptr::null_mut(),
                 std::ptr::null_mut(),
@@ -294,7 +295,7 @@ impl Writer {
                 self.result,
                 slot,
                 self.state,
-                update,
+                false,
                 false,
                 std::ptr::null_mut(),
                 std::ptr::null_mut(),
@@ -332,7 +333,7 @@ impl Writer {
                 );
                 pg_sys::ExecStoreHeapTuple(tuple, slot, false);
                 (*slot).tts_tid = at.0;
-                self.insert_into_indexes(slot, true);
+                self.insert_into_indexes(slot);
                 pg_sys::ExecDropSingleTupleTableSlot(slot);
             }
             pg_sys::heap_freetuple(tuple);

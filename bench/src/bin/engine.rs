@@ -35,7 +35,7 @@ fn main() {
                 if batch > 1 { for cmd in b { e.prefetch(cmd); } }
                 for cmd in b {
                     seq += 1;
-                    std::hint::black_box(e.apply(Stamp { sequence: seq, time_us: 1 }, cmd, &mut ev));
+                    std::hint::black_box(&e.apply(Stamp { sequence: seq, time_us: 1 }, cmd, &mut ev));
                 }
                 trades += ev.len() as u64;
                 ev.clear();

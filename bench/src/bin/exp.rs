@@ -22,19 +22,19 @@ fn run(c: &Commands, mode: Mode) -> f64 {
     let mut seq = e.sequence();
     match mode {
         Mode::None => for b in c.timed.chunks(64) {
-            for cmd in b { seq += 1; std::hint::black_box(e.apply(Stamp { sequence: seq, time_us: 1 }, cmd, &mut ev)); }
+            for cmd in b { seq += 1; std::hint::black_box(&e.apply(Stamp { sequence: seq, time_us: 1 }, cmd, &mut ev)); }
             trades += ev.len() as u64; ev.clear();
         },
         Mode::Batch(n) => for b in c.timed.chunks(n) {
             for cmd in b { e.prefetch(cmd); }
-            for cmd in b { seq += 1; std::hint::black_box(e.apply(Stamp { sequence: seq, time_us: 1 }, cmd, &mut ev)); }
+            for cmd in b { seq += 1; std::hint::black_box(&e.apply(Stamp { sequence: seq, time_us: 1 }, cmd, &mut ev)); }
             trades += ev.len() as u64; ev.clear();
         },
         Mode::Slide(k) => for b in c.timed.chunks(256) {
             for cmd in b.iter().take(k) { e.prefetch(cmd); }
             for (i, cmd) in b.iter().enumerate() {
                 if let Some(next) = b.get(i + k) { e.prefetch(next); }
-                seq += 1; std::hint::black_box(e.apply(Stamp { sequence: seq, time_us: 1 }, cmd, &mut ev));
+                seq += 1; std::hint::black_box(&e.apply(Stamp { sequence: seq, time_us: 1 }, cmd, &mut ev));
             }
             trades += ev.len() as u64; ev.clear();
         },

@@ -8,13 +8,13 @@ use postgres::Client;
 use crate::connection::Connection;
 
 /// The clock of the exchange stands still but for `exchange.advance_clock()` while this lives.
-pub(crate) struct SimulatedClock {
+pub struct SimulatedClock {
     connection: Connection,
 }
 
 impl SimulatedClock {
     /// Turns the simulated clock on.
-    pub(crate) fn start(connection: &Connection) -> Result<Self> {
+    pub fn start(connection: &Connection) -> Result<Self> {
         // From here on it is turned off again, whatever happens.
         let clock = Self { connection: connection.clone() };
         set(connection, "SET exchange.simulated_clock = on", "on")?;
@@ -22,7 +22,7 @@ impl SimulatedClock {
     }
 
     /// Turns the simulated clock off: the exchange goes by the real one again.
-    pub(crate) fn stop(self) -> Result<()> {
+    pub fn stop(self) -> Result<()> {
         let connection = self.connection.clone();
         std::mem::forget(self);
         turn_off(&connection)
@@ -67,7 +67,7 @@ fn set(connection: &Connection, change: &str, value: &str) -> Result<()> {
 }
 
 /// The time of the exchange: that of its last command, if there was one.
-pub(crate) fn time(client: &mut Client) -> Result<Option<SystemTime>> {
+pub fn time(client: &mut Client) -> Result<Option<SystemTime>> {
     client.execute("SELECT exchange.wait_for('projected')", &[])?;
     let row = client.query_opt(
         "SELECT timestamptz '2000-01-01 00:00:00+00' + time_us * interval '1 microsecond'

@@ -126,8 +126,8 @@ impl Market {
 
     /// How long the next slice of the day lasts.
     pub(super) fn slice_us(&mut self, now_us: u64) -> u64 {
-        // Of a hundred commands 52 are new orders, most of the others cancels of these.
-        let orders = u128::from((self.commands * 52 / 100).max(1)) * u128::from(activity(now_us));
+        // Of a hundred commands 51 are new orders, most of the others cancels of these.
+        let orders = u128::from((self.commands * 51 / 100).max(1)) * u128::from(activity(now_us));
         let whole = u128::from(ORDERS_PER_SLICE * SESSION_US * AVERAGE_ACTIVITY);
         let length = (whole / orders) as u64;
         (length / 2 + self.random.below(length.max(1))).max(1)
