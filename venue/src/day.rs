@@ -22,8 +22,7 @@ use rust_decimal::prelude::ToPrimitive;
 use crate::connection::Connection;
 use crate::order::Side;
 pub use calendar::TradingDay;
-pub use clock::SimulatedClock;
-pub use clock::time as exchange_time;
+pub use clock::{SimulatedClock, time as exchange_time, use_real_clock};
 use exchange::{Answer, Exchange, SqlExchange};
 use market::{Found, Market};
 use progress::{Progress, grouped, time_of_day};
@@ -111,6 +110,8 @@ pub fn trade(connection: &Connection, options: &Options, stop: &AtomicBool) -> R
     let day = TradingDay::find(&mut client, options.date.as_deref())?;
     let now = clock::time(&mut client)?;
     if now.is_some_and(|now| now >= day.close) {
+        // A run that was killed may have left the simulated clock on.
+        use_real_clock(connection)?;
         return Ok(Outcome::Over(day));
     }
     let from_us = now
@@ -144,7 +145,7 @@ pub fn trade(connection: &Connection, options: &Options, stop: &AtomicBool) -> R
 }
 
 /// Opens the market unless it is open.
-pub(crate) fn open_market(client: &mut Client) -> Result<()> {
+pub fn open_market(client: &mut Client) -> Result<()> {
     let row =
         client.query_one("SELECT market, halted_because FROM exchange.pg_stat_exchange", &[])?;
     match row.get("market") {

@@ -7,3 +7,5 @@ pub mod connection;
 pub mod day;
 pub mod migrate;
 pub mod order;
+pub mod replay;
+pub mod show;

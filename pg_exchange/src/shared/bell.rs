@@ -8,6 +8,7 @@ use std::time::Duration;
 
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
+const NAPPING: u32 = 2;
 
 /// Where one process sleeps and others wake it.
 #[repr(C)]
@@ -19,21 +20,40 @@ impl Bell {
     /// Sleeps until rung, until a signal comes, or for `timeout`; not at all if `ready()`
     /// holds once this process is seen to be asleep. The caller checks again in a loop.
     pub fn sleep(&self, timeout: Duration, ready: impl Fn() -> bool) {
-        self.word.store(ASLEEP, Ordering::SeqCst);
-        // Pairs with the fence in `ring`: either the ringer sees us asleep, or we see
-        // what it did before it rang.
+        self.rest(ASLEEP, timeout, ready);
+    }
+
+    /// Like [`Bell::sleep`], but only [`Bell::rouse`] ends it before the time: for a
+    /// worker that lets work gather.
+    pub fn nap(&self, timeout: Duration, ready: impl Fn() -> bool) {
+        self.rest(NAPPING, timeout, ready);
+    }
+
+    fn rest(&self, how: u32, timeout: Duration, ready: impl Fn() -> bool) {
+        self.word.store(how, Ordering::SeqCst);
+        // Pairs with the fence in `wake`: either the waker sees us asleep, or we see
+        // what it did before.
         fence(Ordering::SeqCst);
         if !ready() {
-            futex_wait(&self.word, ASLEEP, timeout);
+            futex_wait(&self.word, how, timeout);
         }
         self.word.store(AWAKE, Ordering::SeqCst);
     }
 
-    /// Wakes the process that sleeps here, if it does.
+    /// Wakes the process that sleeps here, if it does: there is work.
     pub fn ring(&self) {
+        self.wake(|word| word == ASLEEP);
+    }
+
+    /// Wakes the process that sleeps or naps here: somebody waits for it.
+    pub fn rouse(&self) {
+        self.wake(|word| word != AWAKE);
+    }
+
+    fn wake(&self, wakes: impl Fn(u32) -> bool) {
         fence(Ordering::SeqCst);
-        if self.word.load(Ordering::Relaxed) == ASLEEP
-            && self.word.swap(AWAKE, Ordering::SeqCst) == ASLEEP
+        if wakes(self.word.load(Ordering::Relaxed))
+            && self.word.swap(AWAKE, Ordering::SeqCst) != AWAKE
         {
             futex_wake(&self.word, 1);
         }
@@ -76,11 +96,12 @@ impl Cursor {
     }
 
     /// Waits until it has come to `target`, a signal comes, or `timeout` is over. The
-    /// caller checks again in a loop.
-    pub fn wait(&self, target: u64, timeout: Duration) {
+    /// caller checks again in a loop. `hurry` is called once the wait can be seen.
+    pub fn wait(&self, target: u64, timeout: Duration, hurry: impl FnOnce()) {
         self.waiters.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         let epoch = self.epoch.load(Ordering::SeqCst);
+        hurry();
         if self.get() < target {
             futex_wait(&self.epoch, epoch, timeout);
         }

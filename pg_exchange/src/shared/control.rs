@@ -178,7 +178,7 @@ impl Control {
     /// Wakes all workers.
     pub fn ring_all(&self) {
         for worker in &self.workers {
-            worker.bell.ring();
+            worker.bell.rouse();
         }
     }
 

@@ -319,7 +319,9 @@ pub fn wait_for(shared: &Shared, cursor: &Cursor, target: u64) {
     while cursor.get() < target {
         check_halted(shared);
         pgrx::check_for_interrupts!();
-        cursor.wait(target, LONGEST_SLEEP);
+        // Whoever moves the cursor may be letting work gather, or may wait for another
+        // who does.
+        cursor.wait(target, LONGEST_SLEEP, || shared.control.ring_all());
     }
 }
 

@@ -1,6 +1,8 @@
 //! The journaler: writes what was executed into `exchange.journal`, everything that has
 //! come up to then in one commit, and wakes those who wait for it.
 
+use std::time::Duration;
+
 use pgrx::pg_sys;
 
 use super::{Post, end, journal, transaction};
@@ -10,6 +12,9 @@ use crate::shared::ring::Entry;
 
 /// Commands of one commit, at most.
 const LIMIT: u64 = 32_768;
+/// Where nobody waits for their durability, commands gather so long before the next
+/// commit: what `synchronous_commit = off` may lose in a crash of the server.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The work of the journaler.
 pub fn run(post: Post) -> ! {
@@ -57,6 +62,10 @@ pub fn run(post: Post) -> ! {
         }
         control.durable.advance(last);
         wake(post, &entries);
+        if !entries.iter().any(|entry| entry.origin.wake_when_durable) {
+            let is_full = || control.matched.get() - last >= post.shared.ring.capacity() / 4;
+            post.nap(PAUSE, || is_full() || control.durable.is_awaited());
+        }
     }
 }
 
@@ -70,7 +79,7 @@ fn wake(post: Post, entries: &[Entry]) {
             post.shared.mailbox(origin.backend).bell().ring();
         }
     }
-    for role in [Role::Matcher, Role::Publisher, Role::Projector] {
+    for role in [Role::Publisher, Role::Projector] {
         post.shared.control.worker(role).bell.ring();
     }
 }

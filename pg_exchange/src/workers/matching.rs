@@ -5,7 +5,7 @@ use matcher::{Engine, Event, Outcome, Stamp};
 use pgrx::pg_sys;
 
 use super::follower::Follower;
-use super::{Post, end, journal, now_us, one_moment, recovery, transaction};
+use super::{IDLE, Post, end, journal, now_us, one_moment, recovery, transaction};
 use crate::settings;
 use crate::shared::arrivals::Arrival;
 use crate::shared::control::{Role, WorkerState};
@@ -228,7 +228,7 @@ impl Matching {
         for index in start..count {
             if index > start && index.is_multiple_of(STRIDE) {
                 time_us = self.now_us();
-                self.show();
+                self.show(false);
             }
             if index + AHEAD < count {
                 self.engine.prefetch(&mailbox.command(index + AHEAD));
@@ -261,7 +261,7 @@ impl Matching {
             let answer = Answer { sequence: stamp.sequence, time_us, result: Ok(outcome) };
             mailbox.put_answer(index, answer);
         }
-        self.show();
+        self.show(wake_when_durable);
         let last = mailbox.last_sequence();
         mailbox.finish();
         // Who waits for durability is woken by the journaler, unless it was faster.
@@ -277,12 +277,13 @@ impl Matching {
         );
     }
 
-    /// Lets the journaler see what was executed.
-    fn show(&self) {
+    /// Lets the journaler see what was executed, and hurries it where the sender waits.
+    fn show(&self, is_awaited: bool) {
         let control = self.post.shared.control;
         if self.engine.sequence() > control.matched.get() {
             control.matched.advance(self.engine.sequence());
-            control.worker(Role::Journaler).bell.ring();
+            let journaler = &control.worker(Role::Journaler).bell;
+            if is_awaited { journaler.rouse() } else { journaler.ring() }
         }
     }
 
@@ -290,9 +291,11 @@ impl Matching {
     /// can be served.
     fn wait_for_room(&self, sequence: u64) {
         let shared = self.post.shared;
-        self.show();
+        self.show(true);
         self.post.check();
-        self.post.sleep(|| sequence <= shared.control.durable.get() + shared.ring.capacity());
+        let target = sequence - shared.ring.capacity();
+        let journaler = &shared.control.worker(Role::Journaler).bell;
+        shared.control.durable.wait(target, IDLE, || journaler.rouse());
     }
 }
 

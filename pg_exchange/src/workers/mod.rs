@@ -107,6 +107,11 @@ impl Post {
         }
     }
 
+    /// Lets work gather for `longest`, unless somebody waits for it.
+    fn nap(&self, longest: Duration, is_awaited: impl Fn() -> bool) {
+        self.worker().bell.nap(longest, is_awaited);
+    }
+
     /// Waits until the extension exists in this database; its OID.
     fn wait_for_extension(&self) -> pg_sys::Oid {
         self.set_state(WorkerState::Waiting);

@@ -40,9 +40,11 @@ pub fn run(post: Post) -> ! {
         // Let changes gather, so that an order that comes and goes is one row; but not
         // while somebody waits for them.
         let rest = settings::projection_interval().saturating_sub(last_commit.elapsed());
-        if !rest.is_zero() && !control.projected.is_awaited() && durable - projected < LIMIT as u64
+        if !rest.is_zero()
+            && !control.projected.is_awaited()
+            && control.durable.get() - projected < LIMIT as u64
         {
-            std::thread::sleep(rest.min(std::time::Duration::from_millis(1)));
+            post.nap(rest, || control.projected.is_awaited());
             continue;
         }
         last_commit = Instant::now();

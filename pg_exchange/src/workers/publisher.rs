@@ -1,6 +1,7 @@
 //! The publisher: keeps the books on the boards, behind what is durable.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use matcher::{Engine, Event, InstrumentId, Side};
 use pgrx::Spi;
@@ -9,6 +10,10 @@ use super::follower::Follower;
 use super::journal::Batch;
 use super::{Post, one_moment, recovery, transaction};
 use crate::shared::control::WorkerState;
+
+/// How long changes gather before the boards show them: less than anybody sees, and
+/// under load a small part of the wake-ups.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The work of the publisher.
 pub fn run(post: Post) -> ! {
@@ -31,6 +36,7 @@ pub fn run(post: Post) -> ! {
         publication.follow(durable);
         publication.show_touched();
         control.published.advance(publication.follower.sequence());
+        post.nap(PAUSE, || control.published.is_awaited());
     }
 }
 

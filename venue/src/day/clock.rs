@@ -25,13 +25,13 @@ impl SimulatedClock {
     pub fn stop(self) -> Result<()> {
         let connection = self.connection.clone();
         std::mem::forget(self);
-        turn_off(&connection)
+        use_real_clock(&connection)
     }
 }
 
 impl Drop for SimulatedClock {
     fn drop(&mut self) {
-        if let Err(error) = turn_off(&self.connection) {
+        if let Err(error) = use_real_clock(&self.connection) {
             eprintln!(
                 "The simulated clock of the exchange is still on ({error:#}).\n\
                  Turn it off with: ALTER SYSTEM RESET exchange.simulated_clock; SELECT pg_reload_conf();"
@@ -40,8 +40,9 @@ impl Drop for SimulatedClock {
     }
 }
 
-/// Turns the simulated clock off, on a connection of its own: the others may be broken.
-fn turn_off(connection: &Connection) -> Result<()> {
+/// Lets an exchange go by the real clock, whatever it goes by now. Opens a connection of its own:
+/// others may be broken.
+pub fn use_real_clock(connection: &Connection) -> Result<()> {
     set(connection, "RESET exchange.simulated_clock", "off")
 }
 

@@ -1,0 +1,304 @@
+//! The command `venue`: a private exchange in a folder, its demo day, and stream replays.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use postgres::Client;
+use venue::cluster::{Cluster, DATABASE, Installation, SUPERUSER, StopMode};
+use venue::connection::Connection;
+use venue::day::{self, Options, Outcome};
+use venue::{migrate, replay, show};
+
+/// A private exchange in a folder: PostgreSQL with pg_exchange, on a Unix socket.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    target: Target,
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Args, Clone)]
+struct Target {
+    /// The folder of the private cluster
+    #[arg(long, global = true, value_name = "FOLDER", default_value = "build/venue")]
+    cluster: PathBuf,
+    /// Another exchange than the private cluster's, as postgresql://…
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make the cluster if there is none, and start it; restart it if its library was replaced
+    Start,
+    /// Stop the cluster
+    Stop,
+    /// Stop the cluster and remove it with all its data
+    Remove,
+    /// Start the cluster and make it a venue: extension, instruments, accounts, publications
+    Migrate {
+        /// The day to trade, as in 2026-11-20: its morning is when the venue's clock starts
+        #[arg(long)]
+        date: Option<String>,
+        /// The folder of the migrations
+        #[arg(long, value_name = "FOLDER", default_value_os_t = migrate::project_migrations())]
+        migrations: PathBuf,
+    },
+    /// Trade a synthetic day on a running venue
+    Day(DayArguments),
+    /// Show what a day left: book, trades, candles and status
+    Show {
+        /// Of which instrument
+        #[arg(long, default_value = "AAPL")]
+        symbol: String,
+    },
+    /// All of it: start, migrate, day and show
+    Demo {
+        #[command(flatten)]
+        day: DayArguments,
+        /// The instrument to show
+        #[arg(long, default_value = "AAPL")]
+        symbol: String,
+    },
+    /// Open psql on the venue
+    Psql {
+        /// Arguments for psql
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Replay an order stream and check every answer, fill and book
+    Replay {
+        /// The order stream (seq,op,id,side,price,qty,row,expect)
+        stream: PathBuf,
+        /// The instrument; it is created unless it exists
+        #[arg(long)]
+        symbol: String,
+        /// The published books after each event
+        #[arg(long)]
+        book: Option<PathBuf>,
+        /// The tick size of a new instrument
+        #[arg(long, default_value = "0.01")]
+        tick: rust_decimal::Decimal,
+    },
+}
+
+#[derive(Args)]
+struct DayArguments {
+    /// Which day, as in 2026-11-20 [default: the last weekday before today]
+    #[arg(long)]
+    date: Option<String>,
+    /// About how many commands to send
+    #[arg(long, default_value_t = Options::default().commands)]
+    commands: u64,
+    /// The same seed trades the same day
+    #[arg(long, default_value_t = Options::default().seed)]
+    seed: u64,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("venue: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(Cli { target, command }: Cli) -> Result<ExitCode> {
+    match command {
+        Action::Start => drop(target.start()?),
+        Action::Stop => match Cluster::open(&target.cluster)? {
+            Some(cluster) if cluster.is_running() => {
+                cluster.stop(StopMode::Fast)?;
+                println!("The venue is stopped.");
+            }
+            _ => println!("The venue is not running."),
+        },
+        Action::Remove => {
+            if let Some(cluster) = Cluster::open(&target.cluster)? {
+                cluster.remove()?;
+                println!("The venue is removed.");
+            }
+        }
+        Action::Migrate { date, migrations } => {
+            on_interrupt(&target)?;
+            target.migrate(date.as_deref(), &migrations)?;
+        }
+        Action::Day(arguments) => {
+            let stop = on_interrupt(&target)?;
+            return trade(&target.connection()?, arguments, &stop);
+        }
+        Action::Show { symbol } => target.show(&symbol)?,
+        Action::Demo { day, symbol } => {
+            let stop = on_interrupt(&target)?;
+            target.migrate(day.date.as_deref(), &migrate::project_migrations())?;
+            let code = trade(&target.connection()?, day, &stop)?;
+            if code != ExitCode::SUCCESS {
+                return Ok(code);
+            }
+            target.show(&symbol)?;
+        }
+        Action::Psql { arguments } => return psql(&target.connection()?, &arguments),
+        Action::Replay { stream, symbol, book, tick } => {
+            return replay(&target.connection()?, &stream, &symbol, book.as_deref(), tick);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Target {
+    /// The settings of the private venue, beside the defaults of all private clusters.
+    const SETTINGS: &[(&str, &str)] = &[
+        ("cluster_name", "venue"),
+        ("timezone", "America/New_York"),
+        ("exchange.database", DATABASE),
+    ];
+
+    fn start(&self) -> Result<Cluster> {
+        let cluster = Cluster::create(&self.cluster, Self::SETTINGS)?;
+        if let Some(moved) = cluster.moved() {
+            println!("{moved}");
+        }
+        if let Some(reason) = cluster.outdated("pg_exchange")? {
+            println!("Restarting the venue: {reason}.");
+            cluster.stop(StopMode::Fast)?;
+        }
+        cluster
+            .start()
+            .context("the venue does not start; is the extension installed (make install)?")?;
+        Ok(cluster)
+    }
+
+    fn migrate(&self, date: Option<&str>, migrations: &Path) -> Result<()> {
+        if self.url.is_none() {
+            self.start()?.create_database(DATABASE)?;
+        }
+        migrate::run_on_morning(&self.connection()?, migrations, date)
+    }
+
+    fn connection(&self) -> Result<Connection> {
+        if let Some(url) = &self.url {
+            return Ok(Connection::from_url(url));
+        }
+        let cluster = Cluster::open(&self.cluster)?.filter(Cluster::is_running);
+        let cluster = cluster.with_context(|| {
+            format!("no venue runs in {}; start one with: make demo", self.cluster.display())
+        })?;
+        Ok(cluster.connection(DATABASE, SUPERUSER))
+    }
+
+    fn show(&self, symbol: &str) -> Result<()> {
+        let connection = self.connection()?;
+        show::show(&connection, &Installation::find()?.program("psql"), symbol)?;
+        println!("The exchange is running. Connect to it with\n    {}", connection.psql_line());
+        println!(
+            "and place an order with\n    SELECT * FROM exchange.place_order('{symbol}', 'buy', 100, 10);"
+        );
+        if self.url.is_none() {
+            println!("Stop it with\n    make stop");
+        }
+        Ok(())
+    }
+}
+
+/// What a shell says of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// Lets Ctrl-C end what is being done in good order. Returns what it sets.
+fn on_interrupt(target: &Target) -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (asked, target) = (Arc::clone(&stop), target.clone());
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            // The second time it is not to wait for anything; but the clock must go on.
+            let _ = target.connection().and_then(|connection| day::use_real_clock(&connection));
+            std::process::exit(INTERRUPTED.into());
+        }
+        eprintln!("\nStopping. (Once more: at once.)");
+    })?;
+    Ok(stop)
+}
+
+fn trade(
+    connection: &Connection,
+    DayArguments { date, commands, seed }: DayArguments,
+    stop: &AtomicBool,
+) -> Result<ExitCode> {
+    let options = Options { date, commands, seed, quiet: false };
+    match day::trade(connection, &options, stop)? {
+        Outcome::Traded(totals) => println!("The day is traded: {totals}.\n"),
+        Outcome::Over(day) => println!(
+            "{} is over on this exchange: nothing to trade. (For a fresh venue: make clean demo; \
+             for a later day: venue day --date.)\n",
+            day.date
+        ),
+        Outcome::Interrupted(time, totals) => {
+            println!(
+                "Interrupted at {time} of the simulated day, after {totals}.\nThe exchange is \
+                 running, with its open orders. Run this again to trade the rest of the day."
+            );
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn psql(connection: &Connection, arguments: &[String]) -> Result<ExitCode> {
+    let psql = Installation::find()?.program("psql");
+    // psql handles Ctrl-C itself: let it be the process that gets it.
+    let error = std::os::unix::process::CommandExt::exec(
+        std::process::Command::new(&psql).args(connection.arguments()).args(arguments),
+    );
+    Err(error).with_context(|| format!("cannot run {}", psql.display()))
+}
+
+fn replay(
+    connection: &Connection,
+    stream: &Path,
+    symbol: &str,
+    book: Option<&Path>,
+    tick: rust_decimal::Decimal,
+) -> Result<ExitCode> {
+    let stream = replay::read_stream(stream)?;
+    let books = book.map(replay::read_books).transpose()?;
+    let mut client = connection.connect()?;
+    let [maker_account, taker_account] = prepare(&mut client, symbol, tick)?;
+    let replay = replay::Replay {
+        symbol,
+        maker_account,
+        taker_account,
+        stream: &stream,
+        books: books.as_ref(),
+    };
+    let report = replay::run(&mut client, &replay)?;
+    println!("{symbol}: {report}");
+    match report.difference {
+        None => Ok(ExitCode::SUCCESS),
+        Some(difference) => {
+            eprintln!("The first difference: {difference}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Makes what a replay needs and is not there: the instrument, two accounts, an open market.
+fn prepare(client: &mut Client, symbol: &str, tick: rust_decimal::Decimal) -> Result<[i32; 2]> {
+    let listed = "SELECT FROM exchange.instruments WHERE symbol = $1";
+    if client.query_opt(listed, &[&symbol])?.is_none() {
+        client.execute("SELECT exchange.create_instrument($1, $2)", &[&symbol, &tick])?;
+    }
+    let rows = client.query("SELECT account_id FROM exchange.accounts ORDER BY 1 LIMIT 2", &[])?;
+    let mut accounts: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
+    while accounts.len() < 2 {
+        accounts.push(client.query_one("SELECT exchange.open_account()", &[])?.get(0));
+    }
+    day::open_market(client)?;
+    Ok([accounts[0], accounts[1]])
+}
