@@ -17,6 +17,9 @@ static BOOK_DEPTH: GucSetting<i32> = GucSetting::<i32>::new(32);
 // 200 kB a backend, touched only by those who send so many at once.
 static MAXIMUM_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1_024);
 static MATCHER_CORE: GucSetting<i32> = GucSetting::<i32>::new(-1);
+// Longer than the gap between the orders of one busy client, so that it need not be woken
+// for each; an idle exchange sleeps all the same.
+static MATCHER_SPIN_US: GucSetting<i32> = GucSetting::<i32>::new(50);
 static TIME_ZONE: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
 static SIMULATED_CLOCK: GucSetting<bool> = GucSetting::<bool>::new(false);
@@ -128,6 +131,16 @@ pub fn define() {
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
+        c"exchange.matcher_spin_us",
+        c"How many microseconds the matcher polls for orders before it sleeps.",
+        c"Polling saves a wake-up an order, and takes a core from others meanwhile.",
+        &MATCHER_SPIN_US,
+        0,
+        1_000_000,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
         c"exchange.projection_interval",
         c"How long the projector collects changes before it writes them to the tables.",
         c"",
@@ -193,6 +206,11 @@ pub fn maximum_batch() -> usize {
 /// The core that the matcher is pinned to.
 pub fn matcher_core() -> Option<usize> {
     usize::try_from(MATCHER_CORE.get()).ok()
+}
+
+/// How long the matcher polls before it sleeps.
+pub fn matcher_spin() -> std::time::Duration {
+    std::time::Duration::from_micros(MATCHER_SPIN_US.get() as u64)
 }
 
 /// Whether the clock stands still between calls of `exchange.advance_clock()`.

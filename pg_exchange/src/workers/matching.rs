@@ -1,6 +1,8 @@
 //! The matcher: takes submissions, gives each command its number and its time, executes
 //! it, and answers. It touches no table while the market runs.
 
+use std::time::Instant;
+
 use matcher::{Engine, Event, Outcome, Stamp};
 use pgrx::pg_sys;
 
@@ -132,14 +134,12 @@ struct Matching {
     post: Post,
     engine: Engine,
     events: Vec<Event>,
-    /// Turns of the idle loop before it sleeps, adapted to what they brought.
-    spins: u32,
 }
 
 impl Matching {
     fn new(post: Post, engine: Engine) -> Self {
         post.shared.control.set_market_open(engine.market_is_open());
-        Self { post, engine, events: Vec::with_capacity(1024), spins: MINIMUM_SPINS }
+        Self { post, engine, events: Vec::with_capacity(1024) }
     }
 
     /// Finishes the submission that the matcher before was at, if there is one: from
@@ -195,14 +195,18 @@ impl Matching {
     /// Waits for arrivals: awake for a while, then asleep.
     fn idle(&mut self) {
         let arrivals = &self.post.shared.arrivals;
-        for _ in 0..self.spins {
-            if !arrivals.is_empty() {
-                self.spins = (self.spins * 2).min(MAXIMUM_SPINS);
-                return;
+        let polling = Instant::now();
+        let longest = settings::matcher_spin();
+        while polling.elapsed() < longest {
+            for _ in 0..POLLS {
+                if !arrivals.is_empty() {
+                    return;
+                }
+                std::hint::spin_loop();
             }
-            std::hint::spin_loop();
+            // Whoever else wants this core is likely to be about to send an order.
+            std::thread::yield_now();
         }
-        self.spins = (self.spins / 2).max(MINIMUM_SPINS);
         self.post.sleep(|| !arrivals.is_empty());
     }
 
@@ -299,7 +303,5 @@ impl Matching {
     }
 }
 
-// Between a microsecond, where waiting brings nothing, and some tens, which is less than
-// a wake-up costs two processes.
-const MINIMUM_SPINS: u32 = 50;
-const MAXIMUM_SPINS: u32 = 2_000;
+/// Polls between two looks at the clock: about a microsecond.
+const POLLS: u32 = 32;
