@@ -1,5 +1,6 @@
 //! The way of commands from a backend to the matcher, and of the answers back.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use matcher::{Command, Outcome, Refusal};
@@ -218,16 +219,10 @@ impl Desk {
 
     fn wait(&self, started: Instant, when: AnswerWhen, entered_before: usize) {
         let timeout = settings::order_timeout();
-        let mut spins = if when == AnswerWhen::Matched { SPINS_MATCHED } else { SPINS_DURABLE };
-        loop {
-            if self.is_answered(when) {
-                return;
-            }
-            if spins > 0 {
-                spins -= 1;
-                std::hint::spin_loop();
-                continue;
-            }
+        if when == AnswerWhen::Matched && self.spin() {
+            return;
+        }
+        while !self.is_answered(when) {
             self.check_interrupts();
             check_halted(self.shared);
             let waited = started.elapsed();
@@ -238,6 +233,22 @@ impl Desk {
                 timeout.saturating_sub(waited).clamp(Duration::from_millis(1), LONGEST_SLEEP);
             self.mailbox.bell().sleep(sleep, || self.is_answered(when));
         }
+    }
+
+    /// Polls for the answer of the matcher for a moment, as long as that has paid off
+    /// lately: it does where the matcher is awake on another core, and costs those who
+    /// want this core where it is not. Whether the answer came.
+    fn spin(&self) -> bool {
+        let polls = POLLS.get();
+        for _ in 0..polls {
+            if self.is_answered(AnswerWhen::Matched) {
+                POLLS.set((polls * 2).min(MAXIMUM_POLLS));
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        POLLS.set((polls / 2).max(1));
+        false
     }
 
     /// Ends the call where it was cancelled or terminated, and says what became of it.
@@ -301,11 +312,12 @@ impl Desk {
     }
 }
 
-// About two microseconds: what a matcher that is awake takes, and less than a sleep and
-// a wake-up cost.
-const SPINS_MATCHED: u32 = 200;
-// A commit takes far longer than a sleep and a wake-up.
-const SPINS_DURABLE: u32 = 0;
+/// About ten microseconds: a match, and half of what a sleep and a wake-up cost.
+const MAXIMUM_POLLS: u32 = 256;
+
+thread_local! {
+    static POLLS: Cell<u32> = const { Cell::new(MAXIMUM_POLLS) };
+}
 
 impl Drop for Desk {
     /// A call that ends with an error leaves nothing that could still be taken.
