@@ -54,7 +54,7 @@ RETURNS integer
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'create_instrument_wrapper';
 COMMENT ON FUNCTION exchange.create_instrument(text, numeric, bigint, numeric) IS
-    'Lists an instrument and returns its id. symbol: 1 to 15 bytes. tick_size: above 0, at most 9 decimals. lot_size: at least 1. maximum_price: by default ten million ticks, which is also the most. The instrument is there, durably and in exchange.instruments, when the call returns, and a ROLLBACK does not undo it. Errors: 22004 (NULL), 22023 (out of range), 42710 (the symbol exists), 54000 (exchange.maximum_instruments reached).';
+    'Lists an instrument and returns its id. symbol: 1 to 15 bytes. tick_size: above 0, at most 9 decimals. lot_size: at least 1. maximum_price: by default ten million ticks, at most 134,217,727. The instrument is there, durably and in exchange.instruments, when the call returns, and a ROLLBACK does not undo it. Errors: 22004 (NULL), 22023 (out of range), 42710 (the symbol exists), 54000 (exchange.maximum_instruments reached).';
 
 CREATE FUNCTION exchange.open_account(owner name DEFAULT current_user)
 RETURNS integer

@@ -79,7 +79,7 @@ pub fn define() {
         c"",
         &MAXIMUM_INSTRUMENTS,
         1,
-        65_535,
+        matcher::MAXIMUM_INSTRUMENTS as i32,
     );
     number(c"exchange.maximum_accounts", c"The most accounts.", c"", &MAXIMUM_ACCOUNTS, 1, 1 << 24);
     number(
@@ -88,7 +88,7 @@ pub fn define() {
         c"Orders above it are rejected.",
         &MAXIMUM_OPEN_ORDERS,
         1,
-        1 << 28,
+        matcher::MAXIMUM_OPEN_ORDERS as i32,
     );
     number(
         c"exchange.maximum_price_levels",
@@ -96,7 +96,7 @@ pub fn define() {
         c"Orders above it are rejected.",
         &MAXIMUM_PRICE_LEVELS,
         64,
-        1 << 26,
+        matcher::MAXIMUM_PRICE_LEVELS as i32,
     );
     number(
         c"exchange.book_depth",

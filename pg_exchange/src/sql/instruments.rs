@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use matcher::{AccountId, Instrument, InstrumentId, ParticipantId, Symbol, VENUE};
+use matcher::{
+    AccountId, Instrument, InstrumentId, ParticipantId, Symbol, VENUE, maximum_quantity,
+};
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::call::Call;
@@ -122,15 +124,7 @@ fn tick_text(instrument: &Instrument) -> String {
 
 /// A quantity argument, or an error.
 pub fn quantity(instrument: &Instrument, quantity: i64) -> i64 {
-    let refuse = |refusal| -> ! {
-        raise_refusal(
-            refusal,
-            format!(
-                "The quantity of {} is {quantity}, its lot size {}.",
-                instrument.symbol, instrument.lot_size
-            ),
-        )
-    };
+    let maximum = maximum_quantity(instrument.maximum_price_ticks);
     if quantity < 1 {
         raise(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
@@ -139,11 +133,25 @@ pub fn quantity(instrument: &Instrument, quantity: i64) -> i64 {
             "A sell order has a positive quantity too: give side 'sell'.",
         );
     }
-    if quantity.checked_mul(instrument.maximum_price_ticks).is_none() {
-        refuse(matcher::Refusal::QuantityOutOfRange);
+    if quantity > maximum {
+        raise(
+            PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+            "the quantity is too large",
+            format!(
+                "The quantity of {} is {quantity}, the largest is {maximum}.",
+                instrument.symbol
+            ),
+            "Split the order.",
+        );
     }
     if quantity % instrument.lot_size != 0 {
-        refuse(matcher::Refusal::QuantityOffLot);
+        raise_refusal(
+            matcher::Refusal::QuantityOffLot,
+            format!(
+                "The quantity of {} is {quantity}, its lot size {}.",
+                instrument.symbol, instrument.lot_size
+            ),
+        );
     }
     quantity
 }

@@ -182,34 +182,45 @@ pub fn cancel_orders(call: Call) -> Datum {
     let desk = Desk::open();
     let directory = &desk.shared().directory;
     let ids: Vec<Option<i64>> = required(call.array(0), "order_ids");
-    let participant = instruments::participant(directory)
-        .or_else(|| instruments::participants(directory).first().copied());
+    let ids: Vec<i64> = ids.into_iter().map(order_id).collect();
+    let mut results = vec![Err(Refusal::NotOwner); ids.len()];
+    // As the caller itself, then what was not its own as those whom it may act for.
+    let own = instruments::participant(directory);
+    cancel_as(&desk, own.into_iter(), &ids, &mut results);
+    if results.contains(&Err(Refusal::NotOwner)) {
+        let others = instruments::participants(directory).into_iter();
+        cancel_as(&desk, others, &ids, &mut results);
+    }
     let mut rows = call.rows();
-    let Some(participant) = participant else {
-        for id in ids {
-            rows.add(format.rejection(order_id(id), NotCancelled::NotOwner));
-        }
-        return call.null();
-    };
-    let commands: Vec<Command> = ids
-        .into_iter()
-        .map(|id| Command::CancelOrder { order_id: order_id(id) as u64, participant })
-        .collect();
-    desk.submit_all(&commands, AnswerWhen::of_session(), |command, answer| {
-        let Command::CancelOrder { order_id, .. } = *command else {
-            unreachable!("only cancels were sent");
-        };
-        match answer.result {
+    for (id, result) in ids.into_iter().zip(results) {
+        match result {
             Ok(outcome) => {
                 let order = order_of(outcome);
                 let instrument = instruments::by_id(directory, order.instrument);
                 rows.add(format.row(&order, &instrument));
             }
-            Err(Refusal::NotOwner) => {
-                rows.add(format.rejection(order_id as i64, NotCancelled::NotOwner));
-            }
-            Err(_) => rows.add(format.rejection(order_id as i64, NotCancelled::OrderNotOpen)),
+            Err(Refusal::NotOwner) => rows.add(format.rejection(id, NotCancelled::NotOwner)),
+            Err(_) => rows.add(format.rejection(id, NotCancelled::OrderNotOpen)),
         }
-    });
+    }
     call.null()
+}
+
+/// Sends a cancel, as each participant in turn, for what is still refused as another's.
+fn cancel_as(
+    desk: &Desk,
+    participants: impl Iterator<Item = u32>,
+    ids: &[i64],
+    results: &mut [Result<Outcome, Refusal>],
+) {
+    for participant in participants {
+        let (left, commands): (Vec<usize>, Vec<Command>) = (0..ids.len())
+            .filter(|index| results[*index] == Err(Refusal::NotOwner))
+            .map(|index| (index, Command::CancelOrder { order_id: ids[index] as u64, participant }))
+            .unzip();
+        let mut left = left.into_iter();
+        desk.submit_all(&commands, AnswerWhen::of_session(), |_, answer| {
+            results[left.next().expect("as many as commands")] = answer.result;
+        });
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use matcher::{Command, Instrument, Outcome, RoleName, Symbol};
+use matcher::{Command, Instrument, MAXIMUM_PRICE_TICKS, Outcome, RoleName, Symbol};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::{self, Datum};
 
@@ -13,7 +13,8 @@ use crate::errors::{raise, required};
 use crate::settings;
 
 const MAXIMUM_TICK_SCALE: u8 = 9;
-const MAXIMUM_PRICE_TICKS: i64 = 10_000_000;
+/// What `maximum_price` is where it is left out: 100,000.00 at a tick of 0.01.
+const DEFAULT_MAXIMUM_PRICE_TICKS: i64 = 10_000_000;
 
 /// `exchange.create_instrument`
 pub fn create_instrument(call: Call) -> Datum {
@@ -42,7 +43,7 @@ pub fn create_instrument(call: Call) -> Datum {
                 format!("Choose one above 0, with at most {MAXIMUM_TICK_SCALE} decimals."),
             )
         });
-    let maximum_price_ticks = call.argument::<Numeric<'_>>(3).map_or(MAXIMUM_PRICE_TICKS, |price| {
+    let maximum_price_ticks = call.argument::<Numeric<'_>>(3).map_or(DEFAULT_MAXIMUM_PRICE_TICKS, |price| {
         price
             .scaled(tick_scale)
             .ok()

@@ -371,11 +371,9 @@ pub fn raise_refusal(refusal: Refusal, detail: String) -> ! {
             "the price is out of range",
             "SELECT symbol, tick_size, maximum_price FROM exchange.instruments; shows the range.",
         ),
-        Refusal::QuantityOutOfRange => (
-            ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-            "the quantity is out of range",
-            "A quantity is at least 1, and times the maximum price in ticks below 2^63.",
-        ),
+        Refusal::QuantityOutOfRange => {
+            (ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "the quantity is out of range", "Split the order.")
+        }
         Refusal::QuantityOffLot => (
             ERRCODE_INVALID_PARAMETER_VALUE,
             "the quantity is not a multiple of the lot size",
@@ -394,7 +392,7 @@ pub fn raise_refusal(refusal: Refusal, detail: String) -> ! {
         Refusal::InstrumentOutOfRange => (
             ERRCODE_INVALID_PARAMETER_VALUE,
             "the instrument is out of range",
-            "Choose a lot size of at least 1 and a maximum price of at most ten million ticks.",
+            "Choose a smaller lot size.",
         ),
         Refusal::TooManyInstruments => (
             ERRCODE_PROGRAM_LIMIT_EXCEEDED,
