@@ -1,12 +1,12 @@
 //! A backend's own view of the directory: symbols by name, the caller's accounts.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use matcher::{
     AccountId, Instrument, InstrumentId, ParticipantId, Symbol, VENUE, maximum_quantity,
 };
 use pgrx::{PgSqlErrorCode, pg_sys};
+use rustc_hash::FxHashMap;
 
 use super::call::Call;
 use super::submission::raise_refusal;
@@ -19,7 +19,7 @@ use crate::shared::directory::Directory;
 struct Known {
     generation: u64,
     instruments: Vec<Instrument>,
-    by_symbol: HashMap<Symbol, InstrumentId>,
+    by_symbol: FxHashMap<Symbol, InstrumentId>,
     /// A role and its first account.
     first_account: Option<(pg_sys::Oid, AccountId)>,
 }

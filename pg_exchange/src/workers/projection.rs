@@ -4,11 +4,10 @@
 //! and went within it is one row, written once. The tables and the position that they
 //! show change in one transaction.
 
-use std::collections::HashMap;
-
 use matcher::outcome::{Order, OrderStatus, RejectReason, Trade};
 use matcher::{Event, Instrument, InstrumentId, OrderId, Outcome, Side};
 use pgrx::pg_sys::{Datum, Oid};
+use rustc_hash::FxHashMap;
 
 use super::candles::Candles;
 use super::follower::Follower;
@@ -32,7 +31,7 @@ struct Tracked {
 pub struct Projection {
     /// The engine after the last command that was collected.
     pub follower: Follower,
-    orders: HashMap<OrderId, Tracked>,
+    orders: FxHashMap<OrderId, Tracked>,
     changed: Vec<OrderId>,
     trades: Vec<(i64, Trade)>,
     candles: Candles,
@@ -69,7 +68,7 @@ impl Projection {
         let Self {
             follower, orders, changed, trades, candles, new_instruments, new_accounts, ..
         } = self;
-        let mut change = |orders: &mut HashMap<OrderId, Tracked>, order: Order, time_us: i64| {
+        let mut change = |orders: &mut FxHashMap<OrderId, Tracked>, order: Order, time_us: i64| {
             let tracked = orders.entry(order.order_id).or_insert(Tracked {
                 order,
                 at: None,

@@ -5,6 +5,7 @@ use matcher::engine::Counters;
 use matcher::outcome::{Order, OrderStatus, RejectReason};
 use matcher::{Engine, Instrument, InstrumentId, RoleName, Side, Symbol, TimeInForce};
 use pgrx::pg_sys::{self, Oid};
+use rustc_hash::FxHashMap;
 
 use crate::datum::Numeric;
 use crate::relation::{Relation, Row, TupleId};
@@ -90,11 +91,17 @@ fn restore(
     }
 
     let enums = Enums::of(open_orders);
+    let by_symbol: FxHashMap<&str, InstrumentId> = (1..)
+        .zip(engine.instruments())
+        .map(|(id, instrument)| (instrument.symbol.as_str(), id))
+        .collect();
     let mut orders = Vec::new();
     let mut wrong = None;
-    open_orders.scan(|at, row: &Row<15>| match order_of(row, &enums, engine.instruments()) {
-        Ok(order) => orders.push((row.get::<i64>(12), order, at)),
-        Err(error) => wrong = Some(format!("order {}: {error}", row.get::<i64>(0))),
+    open_orders.scan(|at, row: &Row<15>| {
+        match order_of(row, &enums, engine.instruments(), &by_symbol) {
+            Ok(order) => orders.push((row.get::<i64>(12), order, at)),
+            Err(error) => wrong = Some(format!("order {}: {error}", row.get::<i64>(0))),
+        }
     });
     if let Some(error) = wrong {
         return Err(in_table("open_orders", &error));
@@ -168,13 +175,15 @@ impl Enums {
 }
 
 /// An open order from its row, in the order of `exchange.orders`.
-fn order_of(row: &Row<15>, enums: &Enums, instruments: &[Instrument]) -> Result<Order, String> {
+fn order_of(
+    row: &Row<15>,
+    enums: &Enums,
+    instruments: &[Instrument],
+    by_symbol: &FxHashMap<&str, InstrumentId>,
+) -> Result<Order, String> {
     let symbol: &str = row.get(2);
-    let index = instruments
-        .iter()
-        .position(|instrument| instrument.symbol.as_str() == symbol)
-        .ok_or_else(|| format!("there is no symbol {symbol}"))?;
-    let instrument = &instruments[index];
+    let id = *by_symbol.get(symbol).ok_or_else(|| format!("there is no symbol {symbol}"))?;
+    let instrument = &instruments[id as usize - 1];
     let ticks = |column: usize| {
         let digits = row.get::<Numeric<'_>>(column).scaled(instrument.tick_scale).ok()?;
         let tick = i128::from(instrument.tick_digits);
@@ -184,7 +193,7 @@ fn order_of(row: &Row<15>, enums: &Enums, instruments: &[Instrument]) -> Result<
     Ok(Order {
         order_id: row.get::<i64>(0) as u64,
         account: row.get::<i32>(1) as u32,
-        instrument: index as InstrumentId + 1,
+        instrument: id,
         side: if is(3, enums.sides[0]) { Side::Buy } else { Side::Sell },
         time_in_force: if is(4, enums.times_in_force[0]) {
             TimeInForce::GoodTillCancel
