@@ -19,7 +19,7 @@ static MAXIMUM_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1_024);
 static MATCHER_CORE: GucSetting<i32> = GucSetting::<i32>::new(-1);
 // Longer than the gap between the orders of one busy client, so that it need not be woken
 // for each; an idle exchange sleeps all the same.
-static MATCHER_SPIN_US: GucSetting<i32> = GucSetting::<i32>::new(50);
+static SPIN_US: GucSetting<i32> = GucSetting::<i32>::new(100);
 static TIME_ZONE: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
 static SIMULATED_CLOCK: GucSetting<bool> = GucSetting::<bool>::new(false);
@@ -131,10 +131,10 @@ pub fn define() {
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
-        c"exchange.matcher_spin_us",
-        c"How many microseconds the matcher polls for orders before it sleeps.",
-        c"Polling saves a wake-up an order, and takes a core from others meanwhile.",
-        &MATCHER_SPIN_US,
+        c"exchange.spin_us",
+        c"How many microseconds matcher and journaler poll for work before they sleep, at most.",
+        c"They do so only while it pays off; polling saves a wake-up, and takes a core from others.",
+        &SPIN_US,
         0,
         1_000_000,
         GucContext::Sighup,
@@ -208,9 +208,9 @@ pub fn matcher_core() -> Option<usize> {
     usize::try_from(MATCHER_CORE.get()).ok()
 }
 
-/// How long the matcher polls before it sleeps.
-pub fn matcher_spin() -> std::time::Duration {
-    std::time::Duration::from_micros(MATCHER_SPIN_US.get() as u64)
+/// How long a worker polls before it sleeps, at most.
+pub fn spin() -> std::time::Duration {
+    std::time::Duration::from_micros(SPIN_US.get() as u64)
 }
 
 /// Whether the clock stands still between calls of `exchange.advance_clock()`.

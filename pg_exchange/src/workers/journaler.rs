@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pgrx::pg_sys;
 
+use super::patience::Patience;
 use super::{Post, end, journal, transaction};
 use crate::relation::Writer;
 use crate::shared::control::{Role, WorkerState};
@@ -31,11 +32,12 @@ pub fn run(post: Post) -> ! {
     }
     post.set_state(WorkerState::Running);
     let mut entries = Vec::new();
+    let mut patience = Patience::default();
     loop {
         post.check();
         let (durable, matched) = (control.durable.get(), control.matched.get());
         if matched == durable {
-            post.sleep(|| control.matched.get() > durable);
+            patience.wait(post, || control.matched.get() > durable);
             continue;
         }
         let last = matched.min(durable + LIMIT);

@@ -1,12 +1,11 @@
 //! The matcher: takes submissions, gives each command its number and its time, executes
 //! it, and answers. It touches no table while the market runs.
 
-use std::time::Instant;
-
 use matcher::{Engine, Event, Outcome, Stamp};
 use pgrx::pg_sys;
 
 use super::follower::Follower;
+use super::patience::Patience;
 use super::{IDLE, Post, end, journal, now_us, one_moment, recovery, transaction};
 use crate::settings;
 use crate::shared::arrivals::Arrival;
@@ -138,7 +137,9 @@ struct Matching {
 
 impl Matching {
     fn new(post: Post, engine: Engine) -> Self {
-        post.shared.control.set_market_open(engine.market_is_open());
+        let shared = post.shared;
+        shared.control.set_market_open(engine.market_is_open());
+        shared.statistics.count(now_us(), 0, 0, engine.open_orders().into());
         Self { post, engine, events: Vec::with_capacity(1024) }
     }
 
@@ -171,6 +172,7 @@ impl Matching {
     fn serve_all(&mut self) -> ! {
         let arrivals = &self.post.shared.arrivals;
         let mut served = 0_u32;
+        let mut patience = Patience::default();
         loop {
             match arrivals.pop() {
                 Some(arrival) => {
@@ -186,28 +188,10 @@ impl Matching {
                 }
                 None => {
                     self.post.check();
-                    self.idle();
+                    patience.wait(self.post, || !arrivals.is_empty());
                 }
             }
         }
-    }
-
-    /// Waits for arrivals: awake for a while, then asleep.
-    fn idle(&mut self) {
-        let arrivals = &self.post.shared.arrivals;
-        let polling = Instant::now();
-        let longest = settings::matcher_spin();
-        while polling.elapsed() < longest {
-            for _ in 0..POLLS {
-                if !arrivals.is_empty() {
-                    return;
-                }
-                std::hint::spin_loop();
-            }
-            // Whoever else wants this core is likely to be about to send an order.
-            std::thread::yield_now();
-        }
-        self.post.sleep(|| !arrivals.is_empty());
     }
 
     fn now_us(&self) -> i64 {
@@ -302,6 +286,3 @@ impl Matching {
         shared.control.durable.wait(target, IDLE, || journaler.rouse());
     }
 }
-
-/// Polls between two looks at the clock: about a microsecond.
-const POLLS: u32 = 32;

@@ -7,6 +7,7 @@ mod journal;
 mod journaler;
 mod launcher;
 mod matching;
+mod patience;
 mod projection;
 mod projector;
 mod publisher;
