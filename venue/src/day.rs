@@ -23,8 +23,8 @@ use crate::connection::Connection;
 use crate::order::Side;
 pub use calendar::TradingDay;
 pub use clock::{SimulatedClock, time as exchange_time, use_real_clock};
-use exchange::{Answer, Exchange, SqlExchange};
-use market::{Found, Market};
+use exchange::{Exchange, NewOrder, SqlExchange};
+use market::{Broker, Business, Found, Market};
 use progress::{Progress, grouped, time_of_day};
 use shape::SESSION_US;
 use stocks::PROFILES;
@@ -47,6 +47,14 @@ impl Default for Options {
         Self { date: None, commands: 1_000_000, seed: 42, quiet: false }
     }
 }
+
+/// Who trades: the brokers of the migrations.
+const BROKERS: [(&str, Business); 4] = [
+    ("broker_alpha", Business::Making),
+    ("broker_bravo", Business::Making),
+    ("broker_charlie", Business::Taking),
+    ("broker_delta", Business::Taking),
+];
 
 /// How trading a day ended.
 #[derive(Clone, Debug)]
@@ -117,13 +125,15 @@ pub fn trade(connection: &Connection, options: &Options, stop: &AtomicBool) -> R
     let from_us = now
         .and_then(|now| now.duration_since(day.open).ok())
         .map_or(0, |passed| passed.as_micros() as u64);
+    // The clock of an exchange never goes back: after a day of the future it would stand still.
+    ensure!(day.close <= SystemTime::now(), "{} is not over yet: choose an earlier day", day.date);
     // Each day, and each part of a day, its own; but the same again from the same tables.
     let unix = day.open.duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
     let seed = options.seed ^ unix.rotate_left(32) ^ from_us.rotate_left(8);
     let mut market = traders(&mut client, seed, options.commands, from_us)?;
 
     let simulated = SimulatedClock::start(connection)?;
-    let mut exchange = SqlExchange::new(connection.connect()?, connection.connect()?, day.open)?;
+    let mut exchange = SqlExchange::new(connection, &BROKERS, day.open)?;
     if from_us == 0 {
         exchange.advance(0)?;
     }
@@ -161,15 +171,16 @@ pub fn open_market(client: &mut Client) -> Result<()> {
 
 /// The traders as they find the exchange.
 fn traders(client: &mut Client, seed: u64, commands: u64, from_us: u64) -> Result<Market> {
-    let accounts: Vec<i32> = client
-        .query(
-            "SELECT account_id FROM exchange.accounts WHERE owner LIKE 'broker\\_%' ORDER BY 1",
-            &[],
-        )?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
-    ensure!(accounts.len() >= 4, "the brokers have no accounts: run the migrations first");
+    let mut brokers = Vec::new();
+    for (role, business) in BROKERS {
+        let rows = client.query(
+            "SELECT account_id FROM exchange.accounts WHERE owner = $1 ORDER BY account_id",
+            &[&role],
+        )?;
+        ensure!(!rows.is_empty(), "{role} has no account: run the migrations first");
+        let accounts = rows.iter().map(|row| row.get(0)).collect();
+        brokers.push(Broker { accounts, business });
+    }
     let mut stocks = Vec::new();
     for profile in PROFILES {
         let row = client
@@ -184,10 +195,11 @@ fn traders(client: &mut Client, seed: u64, commands: u64, from_us: u64) -> Resul
         let last = row.get::<_, Option<Decimal>>(0).map(cents).transpose()?;
         stocks.push((profile, last));
     }
-    let mut market = Market::new(seed, commands, &stocks, &accounts);
+    let mut market = Market::new(seed, commands, &stocks, brokers);
     let rows = client.query(
-        "SELECT order_id, symbol, side::text, price, remaining_quantity, account_id
-         FROM exchange.open_orders ORDER BY priority",
+        "SELECT o.order_id, o.symbol, o.side::text, o.price, o.remaining_quantity, a.owner
+         FROM exchange.open_orders AS o JOIN exchange.accounts AS a USING (account_id)
+         ORDER BY o.priority",
         &[],
     )?;
     let found: Vec<Found> = rows
@@ -201,7 +213,7 @@ fn traders(client: &mut Client, seed: u64, commands: u64, from_us: u64) -> Resul
                 side: Side::from_name(row.get(2))?,
                 price_cents: cents(row.get(3)).ok()?,
                 remaining: row.get(4),
-                ours: accounts.contains(&row.get(5)),
+                broker: BROKERS.iter().position(|(role, _)| *role == row.get::<_, &str>(5)),
             })
         })
         .collect();
@@ -226,8 +238,9 @@ fn session(
     let mut totals = Totals::default();
     let mut now_us = from_us;
     if from_us == 0 {
-        let quotes = market.opening_quotes();
-        place(market, exchange, &quotes, Answer::Matched, now_us, &mut totals)?;
+        let maker = market.turn(Business::Making);
+        let quotes = market.opening_quotes(maker);
+        place(market, exchange, maker, &quotes, now_us, &mut totals)?;
     }
     while now_us < SESSION_US && !stop.load(Ordering::Relaxed) {
         now_us = (now_us + market.slice_us(now_us)).min(SESSION_US);
@@ -248,35 +261,39 @@ fn slice(
     now_us: u64,
     totals: &mut Totals,
 ) -> Result<()> {
-    let expired = market.expired(now_us);
-    if !expired.is_empty() {
-        exchange.cancel(&expired)?;
-        totals.cancels += expired.len() as u64;
-    }
-    if let Some((order_id, by)) = market.reduction() {
-        totals.reductions += 1;
-        if exchange.reduce(order_id, by)? {
-            market.reduced(order_id, by);
+    let maker = market.turn(Business::Making);
+    let taker = market.turn(Business::Taking);
+    for broker in [maker, taker] {
+        let expired = market.expired(broker, now_us);
+        if !expired.is_empty() {
+            exchange.cancel(broker, &expired)?;
+            totals.cancels += expired.len() as u64;
         }
     }
-    let (quotes, takes) = market.orders(now_us);
-    place(market, exchange, &quotes, Answer::Matched, now_us, totals)?;
-    place(market, exchange, &takes, Answer::Durable, now_us, totals)
+    if let Some(reduction) = market.reduction() {
+        totals.reductions += 1;
+        if exchange.reduce(reduction)? {
+            market.reduced(reduction);
+        }
+    }
+    let (quotes, takes) = market.orders(maker, taker, now_us);
+    place(market, exchange, maker, &quotes, now_us, totals)?;
+    place(market, exchange, taker, &takes, now_us, totals)
 }
 
 fn place(
     market: &mut Market,
     exchange: &mut impl Exchange,
-    orders: &[exchange::NewOrder],
-    answer: Answer,
+    broker: usize,
+    orders: &[NewOrder],
     now_us: u64,
     totals: &mut Totals,
 ) -> Result<()> {
     if orders.is_empty() {
         return Ok(());
     }
-    for (order, ack) in orders.iter().zip(exchange.place(orders, answer)?) {
-        market.placed(order, &ack, now_us);
+    for (order, ack) in orders.iter().zip(exchange.place(broker, orders)?) {
+        market.placed(broker, order, &ack, now_us);
         totals.orders += 1;
         totals.marketable += u64::from(ack.filled > 0);
     }

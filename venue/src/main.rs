@@ -1,5 +1,6 @@
 //! The command `venue`: a private exchange in a folder, its demo day, and stream replays.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -104,11 +105,19 @@ struct DayArguments {
 fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
+        // Whoever reads has read enough, as in `venue show | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("venue: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn run(Cli { target, command }: Cli) -> Result<ExitCode> {
@@ -197,12 +206,15 @@ impl Target {
     fn show(&self, symbol: &str) -> Result<()> {
         let connection = self.connection()?;
         show::show(&connection, &Installation::find()?.program("psql"), symbol)?;
-        println!("The exchange is running. Connect to it with\n    {}", connection.psql_line());
-        println!(
-            "and place an order with\n    SELECT * FROM exchange.place_order('{symbol}', 'buy', 100, 10);"
-        );
+        let mut out = std::io::stdout().lock();
+        writeln!(
+            out,
+            "The exchange is running. Connect to it with\n    {}\nand place an order with\n    \
+             SELECT * FROM exchange.place_order('{symbol}', 'buy', 100, 10);",
+            connection.psql_line()
+        )?;
         if self.url.is_none() {
-            println!("Stop it with\n    make stop");
+            writeln!(out, "Stop it with\n    make stop")?;
         }
         Ok(())
     }
@@ -235,8 +247,8 @@ fn trade(
     match day::trade(connection, &options, stop)? {
         Outcome::Traded(totals) => println!("The day is traded: {totals}.\n"),
         Outcome::Over(day) => println!(
-            "{} is over on this exchange: nothing to trade. (For a fresh venue: make clean demo; \
-             for a later day: venue day --date.)\n",
+            "{} is over on this exchange: there is nothing to trade. (`make reset demo` trades it \
+             again, on a new exchange.)\n",
             day.date
         ),
         Outcome::Interrupted(time, totals) => {

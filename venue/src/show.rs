@@ -1,6 +1,7 @@
 //! Shows a trading day as psql would.
 
-use std::io::{IsTerminal, Write as _};
+use std::io::{self, ErrorKind, IsTerminal, Write as _};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,13 +33,18 @@ pub fn show(connection: &Connection, psql: &Path, symbol: &str) -> Result<()> {
 }
 
 fn run_psql(connection: &Connection, psql: &Path, query: &str) -> Result<()> {
-    println!("exchange=# {}", query.replace('\n', "\nexchange-# "));
-    std::io::stdout().flush()?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "exchange=# {}", query.replace('\n', "\nexchange-# "))?;
+    out.flush()?;
     let status = Command::new(psql)
         .args(["--no-psqlrc", "--pset", "pager=off", "--command", query])
         .args(connection.arguments())
         .status()
         .with_context(|| format!("cannot run {}", psql.display()))?;
+    const SIGPIPE: i32 = 13;
+    if status.signal() == Some(SIGPIPE) {
+        return Err(io::Error::from(ErrorKind::BrokenPipe).into());
+    }
     ensure!(status.success(), "psql failed ({status}) at: {query}");
     Ok(())
 }
@@ -47,7 +53,7 @@ fn print_chart(connection: &Connection, symbol: &str) -> Result<()> {
     const HEIGHT: usize = 18;
     const WIDEST: usize = 132;
     let terminal = console::Term::stdout();
-    let is_terminal = std::io::stdout().is_terminal();
+    let is_terminal = io::stdout().is_terminal();
     let width = terminal.size_checked().map_or(100, |(_, columns)| usize::from(columns));
     let width = width.min(WIDEST);
     let mut client = connection.connect()?;
@@ -71,7 +77,7 @@ fn print_chart(connection: &Connection, symbol: &str) -> Result<()> {
         })
         .collect();
     let colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    println!("{symbol}, one-minute candles");
-    println!("{}", chart::render(&candles, chart::Style { width, height: HEIGHT, colours }));
+    let drawing = chart::render(&candles, chart::Style { width, height: HEIGHT, colours });
+    writeln!(io::stdout(), "{symbol}, one-minute candles\n{drawing}")?;
     Ok(())
 }

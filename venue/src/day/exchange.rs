@@ -7,6 +7,8 @@ use postgres::error::SqlState;
 use postgres::{Client, Row, Statement};
 use rust_decimal::Decimal;
 
+use super::market::{Business, Reduction};
+use crate::connection::Connection;
 use crate::order::{Side, TimeInForce};
 
 /// An order to place.
@@ -33,38 +35,27 @@ pub(super) struct Ack {
     pub(super) remaining: i64,
 }
 
-/// How soon an answer is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// When the order is matched: who quotes both sides all day wants to be fast.
-    Matched,
-    /// When the order is on disk: who trades wants to be sure.
-    Durable,
-}
-
-/// An exchange with a simulated clock.
+/// An exchange with a simulated clock. Brokers are numbered.
 pub(super) trait Exchange {
     /// Moves the clock to a time after the open.
     fn advance(&mut self, time_us: u64) -> Result<()>;
-    /// Places orders and returns an answer for each, in their order.
-    fn place(&mut self, orders: &[NewOrder], answer: Answer) -> Result<Vec<Ack>>;
-    /// Cancels orders. Those that are not open any more do not matter.
-    fn cancel(&mut self, order_ids: &[i64]) -> Result<()>;
+    /// Places a broker's orders and returns an answer for each, in their order.
+    fn place(&mut self, broker: usize, orders: &[NewOrder]) -> Result<Vec<Ack>>;
+    /// Cancels orders of a broker. Those that are not open any more do not matter.
+    fn cancel(&mut self, broker: usize, order_ids: &[i64]) -> Result<()>;
     /// Takes a part of an order away, and returns whether that was possible.
-    fn reduce(&mut self, order_id: i64, by: i64) -> Result<bool>;
+    fn reduce(&mut self, reduction: Reduction) -> Result<bool>;
 }
 
 /// As many orders as one call takes at most.
 const MAXIMUM_BATCH: usize = 1_000;
 
-/// The exchange in the database: two sessions, used in turn, so that the order of the commands
-/// is the order of the calls.
+/// The exchange in the database: a session a broker, used in turn by one thread, so that the
+/// order of the commands is the order of the calls.
 pub(super) struct SqlExchange {
     open: SystemTime,
-    /// With `synchronous_commit` off.
-    matched: Session,
-    /// With `synchronous_commit` on.
-    durable: Session,
+    venue: Client,
+    brokers: Vec<Session>,
 }
 
 struct Session {
@@ -73,19 +64,29 @@ struct Session {
 }
 
 impl SqlExchange {
-    /// An exchange whose day begins at `open`.
-    pub(super) fn new(matched: Client, durable: Client, open: SystemTime) -> Result<Self> {
-        Ok(Self {
-            open,
-            matched: Session::new(matched, "off")?,
-            durable: Session::new(durable, "on")?,
-        })
+    /// An exchange whose day begins at `open`. Brokers are roles, with their business.
+    pub(super) fn new(
+        connection: &Connection,
+        brokers: &[(&str, Business)],
+        open: SystemTime,
+    ) -> Result<Self> {
+        let session = |&(role, business)| Session::new(connection.connect()?, role, business);
+        let brokers = brokers.iter().map(session).collect::<Result<_>>()?;
+        Ok(Self { open, venue: connection.connect()?, brokers })
     }
 }
 
 impl Session {
-    fn new(mut client: Client, synchronous_commit: &str) -> Result<Self> {
+    fn new(mut client: Client, role: &str, business: Business) -> Result<Self> {
+        // Who quotes all day wants to be answered fast; who trades wants it on disk.
+        let synchronous_commit = match business {
+            Business::Making => "off",
+            Business::Taking => "on",
+        };
         client.batch_execute(&format!("SET synchronous_commit = {synchronous_commit}"))?;
+        client
+            .batch_execute(&format!("SET ROLE \"{role}\""))
+            .with_context(|| format!("trading as {role}"))?;
         let place = client.prepare(
             "SELECT order_id, filled_quantity, remaining_quantity, reject_reason::text
              FROM exchange.place_orders($1, $2::text[]::exchange.side[], $3, $4,
@@ -127,28 +128,23 @@ fn ack(row: &Row) -> Result<Ack> {
 impl Exchange for SqlExchange {
     fn advance(&mut self, time_us: u64) -> Result<()> {
         let time = self.open + Duration::from_micros(time_us);
-        self.matched
-            .client
+        self.venue
             .execute("SELECT exchange.advance_clock($1)", &[&time])
             .context("exchange.advance_clock()")?;
         Ok(())
     }
 
-    fn place(&mut self, orders: &[NewOrder], answer: Answer) -> Result<Vec<Ack>> {
-        let session = match answer {
-            Answer::Matched => &mut self.matched,
-            Answer::Durable => &mut self.durable,
-        };
+    fn place(&mut self, broker: usize, orders: &[NewOrder]) -> Result<Vec<Ack>> {
         let mut acks = Vec::with_capacity(orders.len());
         for batch in orders.chunks(MAXIMUM_BATCH) {
-            acks.extend(session.place(batch)?);
+            acks.extend(self.brokers[broker].place(batch)?);
         }
         Ok(acks)
     }
 
-    fn cancel(&mut self, order_ids: &[i64]) -> Result<()> {
+    fn cancel(&mut self, broker: usize, order_ids: &[i64]) -> Result<()> {
         for batch in order_ids.chunks(MAXIMUM_BATCH) {
-            self.matched
+            self.brokers[broker]
                 .client
                 .execute("SELECT FROM exchange.cancel_orders($1)", &[&batch])
                 .context("exchange.cancel_orders()")?;
@@ -156,9 +152,9 @@ impl Exchange for SqlExchange {
         Ok(())
     }
 
-    fn reduce(&mut self, order_id: i64, by: i64) -> Result<bool> {
-        let answer = self.matched.client.query_one(
-            "SELECT (exchange.reduce_order($1, $2)).reject_reason IS NULL",
+    fn reduce(&mut self, Reduction { broker, order_id, by }: Reduction) -> Result<bool> {
+        let answer = self.brokers[broker].client.query_one(
+            "SELECT reject_reason IS NULL FROM exchange.reduce_order($1, $2)",
             &[&order_id, &by],
         );
         match answer {

@@ -16,7 +16,7 @@ use super::stocks::Profile;
 use crate::order::{Side, TimeInForce};
 
 /// New orders between two looks at the clock.
-pub(super) const ORDERS_PER_SLICE: u64 = 20;
+pub(super) const ORDERS_PER_SLICE: u64 = 40;
 
 /// The volume that lifetimes are made for; the fewer the orders, the longer they wait.
 const USUAL_COMMANDS: u64 = 1_000_000;
@@ -39,7 +39,8 @@ struct Open {
     stock: usize,
     side: Side,
     price_cents: i64,
-    ours: bool,
+    /// Whose it is, if it is one of these traders'.
+    broker: Option<usize>,
 }
 
 /// An order that was open before the traders came.
@@ -50,8 +51,32 @@ pub(super) struct Found {
     pub(super) side: Side,
     pub(super) price_cents: i64,
     pub(super) remaining: i64,
-    /// Whether these traders may cancel it.
-    pub(super) ours: bool,
+    /// Whose it is, if it is one of these traders'.
+    pub(super) broker: Option<usize>,
+}
+
+/// A part of an order that its owner takes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reduction {
+    pub(super) broker: usize,
+    pub(super) order_id: i64,
+    pub(super) by: i64,
+}
+
+/// Who trades for its customers.
+#[derive(Clone, Debug)]
+pub(super) struct Broker {
+    pub(super) accounts: Vec<i32>,
+    pub(super) business: Business,
+}
+
+/// What a broker's customers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Business {
+    /// They quote.
+    Making,
+    /// They trade with quotes.
+    Taking,
 }
 
 /// All traders together.
@@ -64,9 +89,9 @@ pub(super) struct Market {
     popularity: Vec<u64>,
     /// Found by id only, never walked through: its order is not the same in every run.
     open: HashMap<i64, Open>,
-    patience: BinaryHeap<Reverse<(u64, i64)>>,
-    makers: Vec<i32>,
-    takers: Vec<i32>,
+    /// When the owners of orders lose patience, by broker.
+    patience: Vec<BinaryHeap<Reverse<(u64, i64)>>>,
+    brokers: Vec<Broker>,
 }
 
 impl Market {
@@ -76,7 +101,7 @@ impl Market {
         seed: u64,
         commands: u64,
         stocks: &[(Profile, Option<i64>)],
-        accounts: &[i32],
+        brokers: Vec<Broker>,
     ) -> Self {
         let stock = |&(profile, last): &(Profile, Option<i64>)| Stock {
             fair: last.unwrap_or(profile.price_cents) * ONE,
@@ -89,16 +114,14 @@ impl Market {
             *sum += 1_000_000 / (rank + 5);
             Some(*sum)
         });
-        let (takers, makers) = accounts.split_at(accounts.len() / 4);
         Self {
             random: Random::new(seed),
             commands,
             stocks: stocks.iter().map(stock).collect(),
             popularity: popularity.collect(),
             open: HashMap::new(),
-            patience: BinaryHeap::new(),
-            makers: makers.to_vec(),
-            takers: takers.to_vec(),
+            patience: vec![BinaryHeap::new(); brokers.len()],
+            brokers,
         }
     }
 
@@ -114,12 +137,12 @@ impl Market {
             stock.fair_at_us = time_us;
         }
         for order in orders {
-            let Found { order_id, stock, side, price_cents, remaining, ours } = order;
+            let Found { order_id, stock, side, price_cents, remaining, broker } = order;
             self.stocks[stock].book.rest(side, price_cents, Resting { order_id, remaining });
-            self.open.insert(order_id, Open { stock, side, price_cents, ours });
-            if ours {
+            self.open.insert(order_id, Open { stock, side, price_cents, broker });
+            if let Some(broker) = broker {
                 let until = time_us + self.lifetime();
-                self.patience.push(Reverse((until, order_id)));
+                self.patience[broker].push(Reverse((until, order_id)));
             }
         }
     }
@@ -133,8 +156,15 @@ impl Market {
         (length / 2 + self.random.below(length.max(1))).max(1)
     }
 
+    /// One of the brokers in a business, whose turn it is.
+    pub(super) fn turn(&mut self, business: Business) -> usize {
+        let chosen: Vec<usize> =
+            (0..self.brokers.len()).filter(|&i| self.brokers[i].business == business).collect();
+        chosen[self.random.below(chosen.len() as u64) as usize]
+    }
+
     /// The first quotes of the day: some on every level, and for hours.
-    pub(super) fn opening_quotes(&mut self) -> Vec<NewOrder> {
+    pub(super) fn opening_quotes(&mut self, maker: usize) -> Vec<NewOrder> {
         let per_side = (self.commands / 100_000).clamp(1, 12) as i64;
         let mut quotes = Vec::new();
         for stock in 0..self.stocks.len() {
@@ -143,20 +173,20 @@ impl Market {
                     let distance = level * self.depth(stock);
                     let price_cents = self.around_fair(stock, side, distance);
                     let lifetime_us = self.random.exponential(7_200 * SECOND_US);
-                    quotes.push(self.quote(stock, side, price_cents, lifetime_us));
+                    quotes.push(self.quote(maker, stock, side, price_cents, lifetime_us));
                 }
             }
         }
         quotes
     }
 
-    /// The orders whose owners have lost patience.
-    pub(super) fn expired(&mut self, now_us: u64) -> Vec<i64> {
+    /// The orders of a broker whose owners have lost patience.
+    pub(super) fn expired(&mut self, broker: usize, now_us: u64) -> Vec<i64> {
         let mut expired = Vec::new();
-        while let Some(&Reverse((until, order_id))) = self.patience.peek()
+        while let Some(&Reverse((until, order_id))) = self.patience[broker].peek()
             && until <= now_us
         {
-            self.patience.pop();
+            self.patience[broker].pop();
             // It may be filled; and it may be in the heap twice.
             if let Some(Open { stock, side, price_cents, .. }) = self.open.remove(&order_id) {
                 self.stocks[stock].book.remove(side, price_cents, order_id);
@@ -166,39 +196,45 @@ impl Market {
         expired
     }
 
-    /// Now and then, half of what remains of an order at the best price.
-    pub(super) fn reduction(&mut self) -> Option<(i64, i64)> {
-        if !self.random.percent(50) {
-            return None;
-        }
+    /// The reduction of a slice, if there is what to reduce: of an order at the best price, half.
+    pub(super) fn reduction(&mut self) -> Option<Reduction> {
         let stock = self.random.weighted(&self.popularity);
         let side = self.side();
-        let mut queue = self.stocks[stock].book.queue(side);
-        let order = queue.find(|order| order.remaining > 1 && self.open[&order.order_id].ours)?;
+        let mut queue = self.stocks[stock].book.queue(side).filter(|order| order.remaining > 1);
+        let (order, broker) =
+            queue.find_map(|order| Some((order, self.open[&order.order_id].broker?)))?;
         let half = order.remaining / 2;
-        Some((order.order_id, if half > 100 { half / 100 * 100 } else { half }))
+        let by = if half > 100 { half / 100 * 100 } else { half };
+        Some(Reduction { broker, order_id: order.order_id, by })
     }
 
-    /// The new orders of a slice: quotes and what takes them.
-    pub(super) fn orders(&mut self, now_us: u64) -> (Vec<NewOrder>, Vec<NewOrder>) {
+    /// The new orders of a slice: a maker's quotes, and a taker's orders that trade with quotes.
+    pub(super) fn orders(
+        &mut self,
+        maker: usize,
+        taker: usize,
+        now_us: u64,
+    ) -> (Vec<NewOrder>, Vec<NewOrder>) {
         let (mut quotes, mut takes) = (Vec::new(), Vec::new());
         for _ in 0..ORDERS_PER_SLICE {
             let stock = self.random.weighted(&self.popularity);
             self.walk(stock, now_us);
-            if let Some(take) = self.pick_off(stock, now_us).or_else(|| self.take(stock)) {
+            if let Some(take) =
+                self.pick_off(taker, stock, now_us).or_else(|| self.take(taker, stock))
+            {
                 takes.push(take);
             } else {
-                let side = self.side();
+                let side = self.quoted_side(stock);
                 let price_cents = self.quote_price(stock, side);
                 let lifetime_us = self.lifetime();
-                quotes.push(self.quote(stock, side, price_cents, lifetime_us));
+                quotes.push(self.quote(maker, stock, side, price_cents, lifetime_us));
             }
         }
         (quotes, takes)
     }
 
-    /// Notes what became of a new order.
-    pub(super) fn placed(&mut self, order: &NewOrder, ack: &Ack, now_us: u64) {
+    /// Notes what became of a broker's new order.
+    pub(super) fn placed(&mut self, broker: usize, order: &NewOrder, ack: &Ack, now_us: u64) {
         let book = &mut self.stocks[order.stock].book;
         for order_id in book.fill(order.side.opposite(), ack.filled) {
             self.open.remove(&order_id);
@@ -220,12 +256,12 @@ impl Market {
         let &NewOrder { stock, side, price_cents, .. } = order;
         let &Ack { order_id, remaining, .. } = ack;
         book.rest(side, price_cents, Resting { order_id, remaining });
-        self.open.insert(order_id, Open { stock, side, price_cents, ours: true });
-        self.patience.push(Reverse((now_us + order.lifetime_us, order_id)));
+        self.open.insert(order_id, Open { stock, side, price_cents, broker: Some(broker) });
+        self.patience[broker].push(Reverse((now_us + order.lifetime_us, order_id)));
     }
 
     /// Notes that an order was reduced.
-    pub(super) fn reduced(&mut self, order_id: i64, by: i64) {
+    pub(super) fn reduced(&mut self, Reduction { order_id, by, .. }: Reduction) {
         if let Some(&Open { stock, side, price_cents, .. }) = self.open.get(&order_id) {
             self.stocks[stock].book.reduce(side, price_cents, order_id, by);
         }
@@ -249,7 +285,7 @@ impl Market {
 
     /// Where the fair price has gone through the quotes of a side, those are either traded with
     /// or pulled.
-    fn pick_off(&mut self, stock: usize, now_us: u64) -> Option<NewOrder> {
+    fn pick_off(&mut self, taker: usize, stock: usize, now_us: u64) -> Option<NewOrder> {
         let price_cents = self.stocks[stock].fair / ONE;
         for side in [Side::Buy, Side::Sell] {
             let book = &self.stocks[stock].book;
@@ -259,17 +295,19 @@ impl Market {
             }
             if self.random.percent(8) {
                 let time_in_force = self.time_in_force();
-                return Some(self.taking(stock, side, price_cents, time_in_force));
+                return Some(self.taking(taker, stock, side, price_cents, time_in_force));
             }
-            let stale = book.queue(side.opposite()).map(|order| order.order_id);
-            let ours = stale.filter(|order_id| self.open[order_id].ours);
-            self.patience.extend(ours.map(|order_id| Reverse((now_us, order_id))));
+            for &Resting { order_id, .. } in book.queue(side.opposite()) {
+                if let Some(broker) = self.open[&order_id].broker {
+                    self.patience[broker].push(Reverse((now_us, order_id)));
+                }
+            }
         }
         None
     }
 
     /// Some trade whatever the price.
-    fn take(&mut self, stock: usize) -> Option<NewOrder> {
+    fn take(&mut self, taker: usize, stock: usize) -> Option<NewOrder> {
         if !self.random.percent(4) {
             return None;
         }
@@ -279,29 +317,44 @@ impl Market {
         let through = if self.random.percent(70) { 0 } else { self.random.exponential(4) as i64 };
         let price_cents = (best + toward(side, through)).max(1);
         let time_in_force = self.time_in_force();
-        Some(self.taking(stock, side, price_cents, time_in_force))
+        Some(self.taking(taker, stock, side, price_cents, time_in_force))
     }
 
     fn taking(
         &mut self,
+        taker: usize,
         stock: usize,
         side: Side,
         price_cents: i64,
         time_in_force: TimeInForce,
     ) -> NewOrder {
-        let account = self.takers[self.random.below(self.takers.len() as u64) as usize];
+        let account = self.account(taker);
         let quantity = self.quantity(stock);
         let lifetime_us = self.lifetime();
         let symbol = self.stocks[stock].profile.symbol;
         NewOrder { stock, symbol, side, price_cents, quantity, time_in_force, account, lifetime_us }
     }
 
-    fn quote(&mut self, stock: usize, side: Side, price_cents: i64, lifetime_us: u64) -> NewOrder {
-        let account = self.makers[self.random.below(self.makers.len() as u64) as usize];
+    fn quote(
+        &mut self,
+        maker: usize,
+        stock: usize,
+        side: Side,
+        price_cents: i64,
+        lifetime_us: u64,
+    ) -> NewOrder {
+        let account = self.account(maker);
         let quantity = self.quantity(stock);
         let symbol = self.stocks[stock].profile.symbol;
         let time_in_force = TimeInForce::Gtc;
         NewOrder { stock, symbol, side, price_cents, quantity, time_in_force, account, lifetime_us }
+    }
+
+    /// A side that nobody quotes attracts quotes.
+    fn quoted_side(&mut self, stock: usize) -> Side {
+        let book = &self.stocks[stock].book;
+        let empty = [Side::Buy, Side::Sell].into_iter().find(|side| book.best(*side).is_none());
+        empty.unwrap_or_else(|| self.side())
     }
 
     /// Where a maker quotes: near the fair price or deep in the book, seldom inside the spread.
@@ -373,6 +426,11 @@ impl Market {
             _ => 10 << self.random.next().trailing_zeros().min(8),
         };
         lots * 100
+    }
+
+    fn account(&mut self, broker: usize) -> i32 {
+        let accounts = &self.brokers[broker].accounts;
+        accounts[self.random.below(accounts.len() as u64) as usize]
     }
 
     fn side(&mut self) -> Side {

@@ -21,7 +21,7 @@ impl Progress {
     pub(super) fn new(quiet: bool, from_us: u64) -> Self {
         let bar = console::Term::stderr().is_term() && !quiet;
         let bar = bar.then(|| {
-            let style = ProgressStyle::with_template("{prefix} [{bar:40}] {msg}")
+            let style = ProgressStyle::with_template("{prefix} [{bar:30}] {msg}")
                 .expect("the template is right")
                 .progress_chars("━━╌");
             ProgressBar::with_draw_target(Some(SESSION_US), ProgressDrawTarget::stderr_with_hz(10))

@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_migrations_list_these_stocks_in_this_order() {
-        let migration = include_str!("../../../migrations/0002_instruments_and_participants.sql");
+        let migration = include_str!("../../../migrations/0003_instruments_and_accounts.sql");
         let list = migration.split_once("FOREACH listed IN ARRAY ARRAY[").unwrap().1;
         let list = list.split_once("]\n").unwrap().0;
         let listed = list.split('\'').skip(1).step_by(2);

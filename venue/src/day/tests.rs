@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use super::book::{Book, Resting, crosses};
 use super::exchange::{Ack, NewOrder};
+use super::market::Reduction;
 use super::*;
 use crate::order::TimeInForce;
 
@@ -53,7 +54,8 @@ impl Exchange for Toy {
         Ok(())
     }
 
-    fn place(&mut self, orders: &[NewOrder], _: Answer) -> Result<Vec<Ack>> {
+    fn place(&mut self, broker: usize, orders: &[NewOrder]) -> Result<Vec<Ack>> {
+        broker.hash(&mut self.hash);
         let mut acks = Vec::new();
         for order in orders {
             let words = (order.symbol, order.side.name(), order.time_in_force.name());
@@ -85,8 +87,8 @@ impl Exchange for Toy {
         Ok(acks)
     }
 
-    fn cancel(&mut self, order_ids: &[i64]) -> Result<()> {
-        order_ids.hash(&mut self.hash);
+    fn cancel(&mut self, broker: usize, order_ids: &[i64]) -> Result<()> {
+        (broker, order_ids).hash(&mut self.hash);
         for &order_id in order_ids {
             let (stock, side, price) = self.orders[order_id as usize];
             self.books[stock].remove(side, price, order_id);
@@ -94,17 +96,23 @@ impl Exchange for Toy {
         Ok(())
     }
 
-    fn reduce(&mut self, order_id: i64, by: i64) -> Result<bool> {
-        (order_id, by).hash(&mut self.hash);
+    fn reduce(&mut self, Reduction { broker, order_id, by }: Reduction) -> Result<bool> {
+        (broker, order_id, by).hash(&mut self.hash);
         let (stock, side, price) = self.orders[order_id as usize];
         self.books[stock].reduce(side, price, order_id, by);
         Ok(true)
     }
 }
 
-fn trade_toy(seed: u64, commands: u64) -> (Toy, Market, Totals) {
+fn market(seed: u64, commands: u64) -> Market {
     let stocks: Vec<_> = PROFILES.iter().map(|&profile| (profile, None)).collect();
-    let mut market = Market::new(seed, commands, &stocks, &(1..=40).collect::<Vec<_>>());
+    let broker = |(first, (_, business))| Broker { accounts: vec![first, first + 1], business };
+    let brokers = (0..).step_by(2).zip(BROKERS).map(broker);
+    Market::new(seed, commands, &stocks, brokers.collect())
+}
+
+fn trade_toy(seed: u64, commands: u64) -> (Toy, Market, Totals) {
+    let mut market = market(seed, commands);
     let mut toy = Toy::new();
     let mut progress = Progress::new(true, 0);
     let stop = AtomicBool::new(false);
@@ -122,7 +130,7 @@ fn a_seed_is_a_day() {
     assert_eq!(day(42), DAY_42);
 }
 
-const DAY_42: u64 = 0;
+const DAY_42: u64 = 18_089_776_133_011_182_703;
 
 #[test]
 fn the_traders_know_their_open_orders() {
@@ -132,9 +140,9 @@ fn the_traders_know_their_open_orders() {
 
 #[test]
 fn the_flow_is_like_a_market() {
-    let (toy, market, totals) = trade_toy(42, 300_000);
+    let (toy, market, totals) = trade_toy(42, 1_000_000);
     let commands = totals.commands();
-    assert!((270_000..330_000).contains(&commands), "{commands} commands");
+    assert!((950_000..1_050_000).contains(&commands), "{commands} commands");
     let percent = |part: u64| part * 100 / commands;
     assert!((46..=54).contains(&percent(totals.orders)), "{totals}");
     assert!((2..=6).contains(&percent(totals.marketable)), "{totals}");
@@ -155,8 +163,7 @@ fn the_flow_is_like_a_market() {
 
 #[test]
 fn an_interrupted_day_stops_where_it_is() {
-    let stocks: Vec<_> = PROFILES.iter().map(|&profile| (profile, None)).collect();
-    let mut market = Market::new(1, 1_000, &stocks, &[1, 2, 3, 4]);
+    let mut market = market(1, 1_000);
     let stop = AtomicBool::new(true);
     let mut progress = Progress::new(true, 0);
     let (until, _) = session(&mut market, &mut Toy::new(), 5, &stop, &mut progress).unwrap();

@@ -1,5 +1,5 @@
--- A venue to start with: one hundred instruments, four brokers, and an account for whoever runs
--- these migrations.
+-- A venue to start with: one hundred instruments, accounts of the brokers, and one for whoever
+-- runs these migrations.
 --
 -- Listing an instrument and opening an account are orders to the running exchange: they are not
 -- undone when this migration fails half way. So each is guarded, and a second run completes the
@@ -24,20 +24,6 @@ BEGIN
     LOOP
         IF NOT EXISTS (SELECT FROM exchange.instruments WHERE symbol = listed) THEN
             PERFORM exchange.create_instrument(listed, tick_size => 0.01, lot_size => 1);
-        END IF;
-    END LOOP;
-END
-$$;
-
--- Brokers are roles, shared by all databases of the cluster: another one may have made them.
-DO $$
-DECLARE
-    broker text;
-BEGIN
-    FOREACH broker IN ARRAY ARRAY['broker_alpha', 'broker_bravo', 'broker_charlie', 'broker_delta']
-    LOOP
-        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = broker) THEN
-            EXECUTE format('CREATE ROLE %I LOGIN', broker);
         END IF;
     END LOOP;
 END
