@@ -28,8 +28,13 @@ pub fn required<T>(value: Option<T>, name: &str) -> T {
         raise(
             PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
             format!("{name} must not be NULL"),
-            "",
+            "NULL stands for a value that is not known, and nothing can be entered with one.",
             format!("Give a value for {name}."),
         )
     })
+}
+
+/// A literal for a hint that can be pasted.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }

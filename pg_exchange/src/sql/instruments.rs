@@ -1,6 +1,7 @@
 //! A backend's own view of the directory: symbols by name, the caller's accounts.
 
 use std::cell::RefCell;
+use std::ffi::CStr;
 
 use matcher::{
     AccountId, Instrument, InstrumentId, ParticipantId, Symbol, VENUE, maximum_quantity,
@@ -11,7 +12,7 @@ use rustc_hash::FxHashMap;
 use super::call::Call;
 use super::submission::raise_refusal;
 use crate::datum::Numeric;
-use crate::errors::raise;
+use crate::errors::{quoted, raise};
 use crate::numeric::NotWhole;
 use crate::shared::directory::Directory;
 
@@ -80,8 +81,8 @@ pub fn price_ticks(instrument: &Instrument, price: Numeric<'_>) -> i64 {
                 tick_text(instrument),
             ),
             format!(
-                "SELECT tick_size, maximum_price FROM exchange.instruments WHERE symbol = '{}'; shows the range.",
-                instrument.symbol
+                "SELECT tick_size, maximum_price FROM exchange.instruments WHERE symbol = {}; shows the range.",
+                quoted(instrument.symbol.as_str())
             ),
         )
     };
@@ -193,7 +194,7 @@ fn first_account(directory: &Directory) -> AccountId {
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
             "the role has no account",
             "An order is for an account, by default the first one of the current role.",
-            "SELECT exchange.open_account(current_user); opens one, or give account_id.",
+            format!("{} opens one.", open_account()),
         )
     })
 }
@@ -219,6 +220,13 @@ pub fn participant(directory: &Directory) -> Option<ParticipantId> {
     }
     let account = find_first_account(directory)?;
     directory.account(account).map(|entry| entry.participant)
+}
+
+/// What an operator runs to give the current role an account.
+fn open_account() -> String {
+    // SAFETY: the name of a role that exists, as a C string.
+    let name = unsafe { CStr::from_ptr(pg_sys::GetUserNameFromId(role(), false)) };
+    format!("SELECT exchange.open_account({});", quoted(&name.to_string_lossy()))
 }
 
 /// All participants that the caller may act for by its memberships.

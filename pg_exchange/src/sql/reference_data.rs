@@ -7,7 +7,7 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::{self, Datum};
 
 use super::call::Call;
-use super::submission::{AnswerWhen, Desk, expect};
+use super::submission::{self, AnswerWhen, Desk, expect};
 use crate::datum::Numeric;
 use crate::errors::{raise, required};
 use crate::settings;
@@ -79,13 +79,17 @@ pub fn create_instrument(call: Call) -> Datum {
 pub fn open_account(call: Call) -> Datum {
     let desk = Desk::open();
     let owner: &CStr = required(call.argument(0), "owner");
-    // SAFETY: a look-up by a C string; raises the usual error for an unknown role.
-    unsafe { pg_sys::get_role_oid(owner.as_ptr(), false) };
-    let owner = owner
-        .to_str()
-        .ok()
-        .and_then(RoleName::new)
-        .expect("the name of a role is 1 to 63 bytes of text");
+    // SAFETY: a look-up by a C string.
+    let role = unsafe { pg_sys::get_role_oid(owner.as_ptr(), true) };
+    let name = owner.to_string_lossy();
+    let Some(owner) = RoleName::new(&name).filter(|_| role != pg_sys::InvalidOid) else {
+        raise(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            format!("role \"{name}\" does not exist"),
+            "An account belongs to a role of this server.",
+            format!("CREATE ROLE \"{}\" LOGIN; creates it.", name.replace('"', "\"\"")),
+        )
+    };
     let answer = desk.submit(&Command::OpenAccount { owner }, AnswerWhen::Projected);
     match expect(answer, |_| format!("The owner is {owner}.")) {
         Outcome::Account(id) => Datum::from(id),
@@ -97,7 +101,7 @@ fn change_phase(command: Command) -> Datum {
     let desk = Desk::open();
     let answer = desk.submit(&command, AnswerWhen::Projected);
     let time_us = answer.time_us;
-    expect(answer, |_| String::new());
+    expect(answer, |_| format!("The command was {command:?}."));
     Datum::from(time_us)
 }
 
@@ -113,11 +117,12 @@ pub fn close_market(_: Call) -> Datum {
 
 /// `exchange.advance_clock`
 pub fn advance_clock(call: Call) -> Datum {
+    submission::shared();
     if !settings::simulated_clock() {
         raise(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "the clock of this exchange is the real one",
-            "",
+            "exchange.simulated_clock is off.",
             "ALTER SYSTEM SET exchange.simulated_clock = on; SELECT pg_reload_conf(); makes it a simulation.",
         );
     }

@@ -138,7 +138,7 @@ impl Desk {
             raise(
                 PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
                 "orders cannot be entered in a read-only transaction",
-                "",
+                "The transaction was begun READ ONLY, or default_transaction_read_only is on.",
                 "Begin the transaction with BEGIN READ WRITE, or SET default_transaction_read_only = off.",
             );
         }

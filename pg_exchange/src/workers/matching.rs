@@ -176,6 +176,8 @@ impl Matching {
         loop {
             match arrivals.pop() {
                 Some(arrival) => {
+                    // Before it is taken, so that its sender may still withdraw it.
+                    self.wait_for_room();
                     let mailbox = self.post.shared.mailbox(arrival.backend);
                     // Not there any more: it was withdrawn, or taken by an earlier word.
                     if let Some(count) = mailbox.take(arrival.number) {
@@ -228,9 +230,7 @@ impl Matching {
                 continue;
             }
             let stamp = Stamp { sequence: self.engine.sequence() + 1, time_us };
-            while stamp.sequence > control.durable.get() + shared.ring.capacity() {
-                self.wait_for_room(stamp.sequence);
-            }
+            self.wait_for_room();
             control.set_executing(stamp.sequence);
             self.events.clear();
             let outcome = self.engine.apply(stamp, &command, &mut self.events);
@@ -275,14 +275,17 @@ impl Matching {
         }
     }
 
-    /// The ring is full of commands that are not durable yet: until it is not, nobody
-    /// can be served.
-    fn wait_for_room(&self, sequence: u64) {
+    /// Waits until the ring has room for the next command. As long as it is full of
+    /// commands that are not durable yet, nobody can be served.
+    fn wait_for_room(&self) {
         let shared = self.post.shared;
-        self.show(true);
-        self.post.check();
-        let target = sequence - shared.ring.capacity();
+        let durable = &shared.control.durable;
         let journaler = &shared.control.worker(Role::Journaler).bell;
-        shared.control.durable.wait(target, IDLE, || journaler.rouse());
+        let target = (self.engine.sequence() + 1).saturating_sub(shared.ring.capacity());
+        while durable.get() < target {
+            self.show(true);
+            self.post.check();
+            durable.wait(target, IDLE, || journaler.rouse());
+        }
     }
 }
