@@ -1,5 +1,6 @@
 //! The synthetic day and the replay on a real exchange. The extension must be installed.
 
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -107,18 +108,34 @@ fn an_interrupted_day_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn migrations_complete_after_a_failure_half_way() {
+fn a_second_run_completes_migrations_that_failed() {
     let cluster = Cluster::temporary(&[("shared_buffers", "32MB")]).unwrap();
     cluster.start().unwrap();
     cluster.create_database(DATABASE).unwrap();
-    let mut client = cluster.connect(DATABASE, SUPERUSER).unwrap();
-    // What is left of a run that failed in the middle: instruments are not undone.
-    client.batch_execute("CREATE EXTENSION pg_exchange").unwrap();
-    client.execute("SELECT exchange.create_instrument('AAPL', 0.01)", &[]).unwrap();
-    client.execute("SELECT exchange.open_account()", &[]).unwrap();
-    client.batch_execute("DROP EXTENSION pg_exchange; CREATE EXTENSION pg_exchange").unwrap();
-    client.execute("SELECT exchange.create_instrument('NVDA', 0.01)", &[]).unwrap();
-    client.execute("SELECT exchange.open_account()", &[]).unwrap();
+    let venue = Venue(cluster);
+    // The same migrations, but that the third fails at its end.
+    let folder = venue.0.data_directory().with_file_name("broken");
+    fs::create_dir(&folder).unwrap();
+    for entry in fs::read_dir(migrate::project_migrations()).unwrap() {
+        let entry = entry.unwrap();
+        let mut text = fs::read_to_string(entry.path()).unwrap();
+        if entry.file_name().to_str().unwrap().starts_with("0003") {
+            text.push_str("SELECT 1 / 0;\n");
+        }
+        fs::write(folder.join(entry.file_name()), text).unwrap();
+    }
+    let failure = migrate::run(&venue.connection(), &folder).unwrap_err();
+    assert!(format!("{failure:#}").contains("division by zero"), "{failure:#}");
+
+    // Listing an instrument is not undone by the ROLLBACK of a migration.
+    let mut client = venue.client();
+    let listed = "SELECT count(*) FROM exchange.instruments";
+    assert_eq!(one::<i64>(&mut client, listed), 100);
+    migrate::run(&venue.connection(), &migrate::project_migrations()).unwrap();
+    migrate::run(&venue.connection(), &migrate::project_migrations()).unwrap();
+    assert_eq!(one::<i64>(&mut client, listed), 100);
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM exchange.accounts"), 41);
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM pg_publication"), 1);
 }
 
 const STREAM: &str = "seq,op,id,side,price,qty,row,expect
@@ -171,7 +188,7 @@ fn a_replay_finds_what_is_wrong_first() {
     let wrong_fill = STREAM.replace("a:1000100:5;b:1000100:2", "b:1000100:5;a:1000100:2");
     let found = first(replay("TSLA", &wrong_fill, &wrong_book)).unwrap();
     assert_eq!(found, (2, "the executions".to_owned()));
-    let wrong_quantity = STREAM.replace("7,take,,S,999900,9,5,c:999900:3", "7,take,,S,999900,9,5,");
-    let found = first(replay("MSFT", &wrong_quantity, BOOKS)).unwrap();
-    assert_eq!(found, (7, "the answer".to_owned()));
+    let too_much = STREAM.replace("4,reduce,c,B,999900,1,3,", "4,cancel,c,B,999900,4,3,");
+    let found = first(replay("MSFT", &too_much, BOOKS)).unwrap();
+    assert_eq!(found, (4, "level 1 of the book (row 3 of its file)".to_owned()));
 }

@@ -174,10 +174,10 @@ impl Matching {
         let mut served = 0_u32;
         let mut patience = Patience::default();
         loop {
+            // Before anything is taken, so that its sender may still withdraw it.
+            self.wait_for_room();
             match arrivals.pop() {
                 Some(arrival) => {
-                    // Before it is taken, so that its sender may still withdraw it.
-                    self.wait_for_room();
                     let mailbox = self.post.shared.mailbox(arrival.backend);
                     // Not there any more: it was withdrawn, or taken by an earlier word.
                     if let Some(count) = mailbox.take(arrival.number) {
