@@ -5,9 +5,12 @@
 //! and past partition routing, which the callers do. Rows are WAL-logged and logically
 //! decoded as any others.
 
+use std::cell::RefCell;
 use std::ffi::CString;
 
 use pgrx::pg_sys::{self, Datum, Oid};
+
+use rustc_hash::FxHashMap;
 
 use crate::datum::FromDatum;
 
@@ -19,6 +22,30 @@ pub fn oid_of(name: &str) -> Oid {
         let schema = pg_sys::get_namespace_oid(c"exchange".as_ptr(), true);
         pg_sys::get_relname_relid(name.as_ptr(), schema)
     }
+}
+
+/// The tables that workers write.
+const WRITTEN: [&str; 9] = [
+    "instruments",
+    "accounts",
+    "engine_state",
+    "open_orders",
+    "finished_orders",
+    "executions",
+    "trades",
+    "candles",
+    "journal",
+];
+
+thread_local! {
+    static FOR_LIFE: RefCell<FxHashMap<&'static str, Oid>> = RefCell::default();
+}
+
+/// Finds the tables that [`Writer`] opens, once in the life of this process: a venue may
+/// be dropped and made anew under the same names, but with other tables, and what a
+/// worker has to write is of the old one.
+pub fn look_up_for_life() {
+    FOR_LIFE.set(WRITTEN.into_iter().map(|name| (name, oid_of(name))).collect());
 }
 
 /// The columns of fixed width at the begin of a row of a catalog.
@@ -39,8 +66,12 @@ pub struct Relation(pg_sys::Relation);
 impl Relation {
     /// Opens a table; `None` if it is not there (any more).
     pub fn open(name: &str, lock: u32) -> Option<Self> {
+        Self::open_oid(oid_of(name), lock)
+    }
+
+    fn open_oid(oid: Oid, lock: u32) -> Option<Self> {
         // SAFETY: in a transaction; the lock mode is one of Postgres's.
-        let relation = unsafe { pg_sys::try_relation_open(oid_of(name), lock as i32) };
+        let relation = unsafe { pg_sys::try_relation_open(oid, lock as i32) };
         (!relation.is_null()).then_some(Self(relation))
     }
 
@@ -186,9 +217,11 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Opens a table for writing; `None` if it is not there (any more).
-    pub fn open(name: &str) -> Option<Self> {
-        let relation = Relation::open(name, pg_sys::RowExclusiveLock)?;
+    /// Opens a table for writing, for a worker; `None` if it is not there any more.
+    pub fn open(name: &'static str) -> Option<Self> {
+        let oid = FOR_LIFE.with_borrow(|known| known.get(name).copied());
+        let oid = oid.expect("looked up when the worker began");
+        let relation = Relation::open_oid(oid, pg_sys::RowExclusiveLock)?;
         // SAFETY: in a transaction, whose memory context holds all of this.
         unsafe {
             let result =

@@ -4,20 +4,21 @@ use pgrx::pg_sys::{self, Datum};
 
 use super::instruments;
 use super::order_ack::{AckFormat, NotCancelled};
-use super::submission::{raise_refusal, wait_for};
+use super::submission::raise_refusal;
+use super::venue::Venue;
 use crate::datum::Numeric;
 use crate::numeric;
 use crate::relation::Relation;
-use crate::shared::Shared;
 
 /// The answer to a request about an order that is not in the book: how it ended, or an
 /// error if it never was or is another's.
 ///
 /// It looks past the caller's table privileges (a broker need not be able to read
 /// `exchange.orders`), and so checks whose the order is.
-pub fn acknowledge(shared: &Shared, format: &AckFormat, id: i64) -> Datum {
+pub fn acknowledge(venue: Venue, format: &AckFormat, id: i64) -> Datum {
     // The order may have finished a moment ago.
-    wait_for(shared, &shared.control.projected, shared.control.matched.get());
+    let shared = venue.shared;
+    venue.wait_for(&shared.control.projected, shared.control.matched.get());
     let unknown = || -> ! {
         raise_refusal(matcher::Refusal::UnknownOrder, format!("There is no order {id}."))
     };

@@ -7,7 +7,7 @@ use pgrx::pg_sys::Datum;
 
 use super::call::Call;
 use super::instruments;
-use super::submission;
+use super::venue::Venue;
 use crate::datum::text;
 use crate::errors::{raise, required};
 use crate::numeric;
@@ -19,7 +19,8 @@ fn price(instrument: &Instrument, ticks: i64) -> Datum {
 
 /// `exchange.order_book`
 pub fn order_book(call: Call) -> Datum {
-    let shared = submission::venue();
+    let venue = Venue::of(&call);
+    let shared = venue.shared;
     let (id, instrument) = instruments::of_call(&shared.directory, &call);
     let depth: i32 = required(call.argument(1), "depth");
     let Some(depth) =
@@ -60,7 +61,8 @@ pub fn order_book(call: Call) -> Datum {
 
 /// `exchange.quotes`
 pub fn quotes(call: Call) -> Datum {
-    let shared = submission::venue();
+    let venue = Venue::of(&call);
+    let shared = venue.shared;
     let mut rows = call.rows();
     for id in 1..=shared.directory.instrument_count() {
         let instrument = instruments::by_id(&shared.directory, id);

@@ -11,3 +11,4 @@ mod order_ack;
 mod order_entry;
 mod reference_data;
 mod submission;
+mod venue;

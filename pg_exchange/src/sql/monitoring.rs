@@ -4,7 +4,8 @@ use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::call::Call;
 use super::functions::SIGNATURES;
-use super::{labels, submission};
+use super::labels;
+use super::venue::{self, Venue};
 use crate::datum::text;
 use crate::errors::required;
 use crate::shared::control::Role;
@@ -21,7 +22,7 @@ fn now_us() -> i64 {
 
 /// `exchange.statistics`
 pub fn statistics(call: Call) -> Datum {
-    let shared = submission::shared();
+    let shared = venue::shared();
     let (control, statistics) = (shared.control, shared.statistics);
     let number = |value: u64| Some(Datum::from(value));
     let latency = |quantiles: Quantiles| {
@@ -71,13 +72,13 @@ pub fn statistics(call: Call) -> Datum {
 
 /// `exchange.reset_statistics`
 pub fn reset_statistics(call: Call) -> Datum {
-    submission::shared().statistics.reset(now_us());
+    venue::shared().statistics.reset(now_us());
     call.null()
 }
 
 /// `exchange.worker_states`
 pub fn worker_states(call: Call) -> Datum {
-    let shared = submission::shared();
+    let shared = venue::shared();
     let mut rows = call.rows();
     for role in Role::ALL {
         let worker = shared.control.worker(role);
@@ -96,7 +97,8 @@ pub fn worker_states(call: Call) -> Datum {
 /// `exchange.wait_for`
 pub fn wait_for(call: Call) -> Datum {
     let label: Oid = required(call.argument(0), "reached");
-    let shared = submission::venue();
+    let venue = Venue::of(&call);
+    let shared = venue.shared;
     let control = shared.control;
     let cursor = match labels::label_of(label).as_str() {
         "matched" => &control.matched,
@@ -108,7 +110,7 @@ pub fn wait_for(call: Call) -> Datum {
         Some(sequence) => u64::try_from(sequence).unwrap_or(0),
         None => control.matched.get(),
     };
-    submission::wait_for(shared, cursor, target);
+    venue.wait_for(cursor, target);
     Datum::from(cursor.get())
 }
 

@@ -35,8 +35,8 @@ fn order_of(outcome: Outcome) -> Order {
 /// `exchange.place_order`
 pub fn place_order(call: Call) -> Datum {
     let format = AckFormat::of(&call);
-    let desk = Desk::open();
-    let directory = &desk.shared().directory;
+    let desk = Desk::open(&call);
+    let directory = &desk.venue().shared.directory;
     let (id, instrument) = instruments::of_call(directory, &call);
     let order = NewOrder {
         instrument: id,
@@ -54,8 +54,8 @@ pub fn place_order(call: Call) -> Datum {
 /// `exchange.place_orders`
 pub fn place_orders(call: Call) -> Datum {
     let format = AckFormat::of(&call);
-    let desk = Desk::open();
-    let directory = &desk.shared().directory;
+    let desk = Desk::open(&call);
+    let directory = &desk.venue().shared.directory;
     let symbols: Vec<Option<&str>> = required(call.array(0), "symbols");
     let sides: Vec<Option<Oid>> = required(call.array(1), "sides");
     let prices: Vec<Option<Numeric<'_>>> = required(call.array(2), "prices");
@@ -121,7 +121,7 @@ fn order_id(id: Option<i64>) -> i64 {
 /// owns it.
 fn change_order(call: Call, desk: &Desk, id: i64, command: impl Fn(u32) -> Command) -> Datum {
     let format = AckFormat::of(&call);
-    let directory = &desk.shared().directory;
+    let directory = &desk.venue().shared.directory;
     let send = |participant| desk.submit(&command(participant), AnswerWhen::of_session()).result;
     let mut result = match instruments::participant(directory) {
         Some(participant) => send(participant),
@@ -141,14 +141,14 @@ fn change_order(call: Call, desk: &Desk, id: i64, command: impl Fn(u32) -> Comma
             let instrument = instruments::by_id(directory, order.instrument);
             format.datum(format.row(&order, &instrument))
         }
-        Err(Refusal::UnknownOrder) => finished_order::acknowledge(desk.shared(), &format, id),
+        Err(Refusal::UnknownOrder) => finished_order::acknowledge(desk.venue(), &format, id),
         Err(refusal) => raise_refusal(refusal, format!("The order is {id}.")),
     }
 }
 
 /// `exchange.cancel_order`
 pub fn cancel_order(call: Call) -> Datum {
-    let desk = Desk::open();
+    let desk = Desk::open(&call);
     let id = order_id(call.argument(0));
     change_order(call, &desk, id, |participant| Command::CancelOrder {
         order_id: id as u64,
@@ -158,7 +158,7 @@ pub fn cancel_order(call: Call) -> Datum {
 
 /// `exchange.reduce_order`
 pub fn reduce_order(call: Call) -> Datum {
-    let desk = Desk::open();
+    let desk = Desk::open(&call);
     let id = order_id(call.argument(0));
     let by: i64 = required(call.argument(1), "by");
     if by < 1 {
@@ -179,8 +179,8 @@ pub fn reduce_order(call: Call) -> Datum {
 /// `exchange.cancel_orders`
 pub fn cancel_orders(call: Call) -> Datum {
     let format = AckFormat::of(&call);
-    let desk = Desk::open();
-    let directory = &desk.shared().directory;
+    let desk = Desk::open(&call);
+    let directory = &desk.venue().shared.directory;
     let ids: Vec<Option<i64>> = required(call.array(0), "order_ids");
     let ids: Vec<i64> = ids.into_iter().map(order_id).collect();
     let mut results = vec![Err(Refusal::NotOwner); ids.len()];

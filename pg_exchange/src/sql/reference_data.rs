@@ -7,7 +7,8 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::{self, Datum};
 
 use super::call::Call;
-use super::submission::{self, AnswerWhen, Desk, expect};
+use super::submission::{AnswerWhen, Desk, expect};
+use super::venue;
 use crate::datum::Numeric;
 use crate::errors::{raise, required};
 use crate::settings;
@@ -18,7 +19,7 @@ const DEFAULT_MAXIMUM_PRICE_TICKS: i64 = 10_000_000;
 
 /// `exchange.create_instrument`
 pub fn create_instrument(call: Call) -> Datum {
-    let desk = Desk::open();
+    let desk = Desk::open(&call);
     let name: &str = required(call.argument(0), "symbol");
     let Some(symbol) = Symbol::new(name) else {
         raise(
@@ -77,7 +78,7 @@ pub fn create_instrument(call: Call) -> Datum {
 
 /// `exchange.open_account`
 pub fn open_account(call: Call) -> Datum {
-    let desk = Desk::open();
+    let desk = Desk::open(&call);
     let owner: &CStr = required(call.argument(0), "owner");
     // SAFETY: a look-up by a C string.
     let role = unsafe { pg_sys::get_role_oid(owner.as_ptr(), true) };
@@ -97,8 +98,8 @@ pub fn open_account(call: Call) -> Datum {
     }
 }
 
-fn change_phase(command: Command) -> Datum {
-    let desk = Desk::open();
+fn change_phase(call: Call, command: Command) -> Datum {
+    let desk = Desk::open(&call);
     let answer = desk.submit(&command, AnswerWhen::Projected);
     let time_us = answer.time_us;
     expect(answer, |_| format!("The command was {command:?}."));
@@ -106,18 +107,18 @@ fn change_phase(command: Command) -> Datum {
 }
 
 /// `exchange.open_market`
-pub fn open_market(_: Call) -> Datum {
-    change_phase(Command::OpenMarket)
+pub fn open_market(call: Call) -> Datum {
+    change_phase(call, Command::OpenMarket)
 }
 
 /// `exchange.close_market`
-pub fn close_market(_: Call) -> Datum {
-    change_phase(Command::CloseMarket)
+pub fn close_market(call: Call) -> Datum {
+    change_phase(call, Command::CloseMarket)
 }
 
 /// `exchange.advance_clock`
 pub fn advance_clock(call: Call) -> Datum {
-    submission::shared();
+    venue::shared();
     if !settings::simulated_clock() {
         raise(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -126,11 +127,11 @@ pub fn advance_clock(call: Call) -> Datum {
             "ALTER SYSTEM SET exchange.simulated_clock = on; SELECT pg_reload_conf(); makes it a simulation.",
         );
     }
-    let desk = Desk::open();
+    let desk = Desk::open(&call);
     let until: i64 = required(call.argument(0), "until");
     // The matcher stamps every command with this clock; the one below makes the new time
     // part of the sequence even where no other follows.
-    desk.shared().control.advance_simulated_time(until);
+    desk.venue().shared.control.advance_simulated_time(until);
     let answer = desk.submit(&Command::AdvanceClock, AnswerWhen::Matched);
     let time_us = answer.time_us;
     expect(answer, |_| String::new());

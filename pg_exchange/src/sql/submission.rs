@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use matcher::{Command, Outcome, Refusal};
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
+use super::call::Call;
+use super::venue::{LONGEST_SLEEP, Venue};
 use crate::errors::raise;
 use crate::settings;
+use crate::shared;
 use crate::shared::arrivals::Arrival;
-use crate::shared::bell::Cursor;
 use crate::shared::control::Role;
 use crate::shared::mailbox::{Answer, Mailbox, Phase};
-use crate::shared::{self, Shared};
 
 /// When a call is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,92 +39,15 @@ impl AnswerWhen {
     }
 }
 
-/// How long a sleep lasts at most before everything is looked at again. Wake-ups do not
-/// depend on it; it bounds what a missed signal costs.
-const LONGEST_SLEEP: Duration = Duration::from_millis(100);
-
-/// The shared memory, or an error that says how to get it.
-pub fn shared() -> &'static Shared {
-    shared::get().unwrap_or_else(|| {
-        raise(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "pg_exchange is not in shared_preload_libraries",
-            "The exchange needs shared memory and workers, which exist from the server's start.",
-            "Run ALTER SYSTEM SET shared_preload_libraries = 'pg_exchange'; and restart the server.",
-        )
-    })
-}
-
-/// The shared memory, once it is of the venue of this database.
-pub fn venue() -> &'static Shared {
-    let shared = shared();
-    let deadline = Instant::now() + settings::order_timeout();
-    loop {
-        check_halted(shared);
-        if let Some((database, _)) = shared.control.venue() {
-            // SAFETY: reading an OID of this process.
-            if unsafe { pg_sys::MyDatabaseId }.to_u32() != database {
-                raise(
-                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    "this database is not the venue",
-                    format!(
-                        "The exchange serves the database {}.",
-                        settings::database().to_string_lossy()
-                    ),
-                    "Connect to that database, or change exchange.database and restart the server.",
-                );
-            }
-            if shared.directory.is_complete() {
-                return shared;
-            }
-        }
-        if Instant::now() >= deadline {
-            not_running(shared);
-        }
-        pgrx::check_for_interrupts!();
-        // The workers come up within seconds of CREATE EXTENSION or a restart; there is
-        // nobody yet who could wake us.
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn not_running(shared: &Shared) -> ! {
-    let states: Vec<_> = Role::ALL
-        .iter()
-        .map(|role| format!("{} {}", role.name(), shared.control.worker(*role).state().name()))
-        .collect();
-    raise(
-        PgSqlErrorCode::ERRCODE_CANNOT_CONNECT_NOW,
-        "the workers of the exchange are not running",
-        format!(
-            "{}; exchange.database is {}.",
-            states.join(", "),
-            settings::database().to_string_lossy()
-        ),
-        "Look at exchange.workers and at the server log; try again when all are running.",
-    )
-}
-
-fn check_halted(shared: &Shared) {
-    if let Some(reason) = shared.control.halted() {
-        raise(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "the market is halted",
-            reason,
-            "The exchange stopped by itself rather than trade on; see the server log.",
-        );
-    }
-}
-
 /// Where this backend enters commands.
 pub struct Desk {
-    shared: &'static Shared,
+    venue: Venue,
     mailbox: Mailbox,
 }
 
 impl Desk {
     /// Checks that commands may be entered here and now.
-    pub fn open() -> Self {
+    pub fn open(call: &Call) -> Self {
         // SAFETY: asking for the state of this process and of the server.
         if unsafe { pg_sys::RecoveryInProgress() } {
             raise(
@@ -142,15 +66,16 @@ impl Desk {
                 "Begin the transaction with BEGIN READ WRITE, or SET default_transaction_read_only = off.",
             );
         }
-        let shared = venue();
-        let desk = Self { shared, mailbox: shared.mailbox(shared::own_backend_number()) };
+        let venue = Venue::of(call);
+        let mailbox = venue.shared.mailbox(shared::own_backend_number());
+        let desk = Self { venue, mailbox };
         desk.clear();
         desk
     }
 
-    /// The shared memory.
-    pub fn shared(&self) -> &'static Shared {
-        self.shared
+    /// Where it is.
+    pub fn venue(&self) -> Venue {
+        self.venue
     }
 
     /// Makes the mailbox ours: what the call or the backend before left in it is
@@ -159,7 +84,7 @@ impl Desk {
         while !self.mailbox.withdraw()
             && !matches!(self.mailbox.phase(), Phase::Idle | Phase::Answered)
         {
-            check_halted(self.shared);
+            self.venue.check();
             pgrx::check_for_interrupts!();
             self.mailbox.bell().sleep(LONGEST_SLEEP, || self.mailbox.phase() == Phase::Answered);
         }
@@ -193,18 +118,19 @@ impl Desk {
         let started = Instant::now();
         let number = self.mailbox.submit(commands, when != AnswerWhen::Matched);
         let arrival = Arrival { backend: shared::own_backend_number(), number: number as u32 };
-        if !self.shared.arrivals.push(arrival) {
+        if !self.venue.shared.arrivals.push(arrival) {
             self.mailbox.withdraw();
             self.not_taken(entered_before);
         }
-        self.shared.control.worker(Role::Matcher).bell.ring();
+        self.venue.shared.control.worker(Role::Matcher).bell.ring();
         self.wait(started, when, entered_before);
-        let statistics = self.shared.statistics;
+        let statistics = self.venue.shared.statistics;
         let histogram = match when {
             AnswerWhen::Matched => &statistics.matched,
             AnswerWhen::Durable => &statistics.durable,
             AnswerWhen::Projected => {
-                wait_for(self.shared, &self.shared.control.projected, self.mailbox.last_sequence());
+                let last = self.mailbox.last_sequence();
+                self.venue.wait_for(&self.venue.shared.control.projected, last);
                 return;
             }
         };
@@ -214,7 +140,7 @@ impl Desk {
     fn is_answered(&self, when: AnswerWhen) -> bool {
         self.mailbox.phase() == Phase::Answered
             && (when == AnswerWhen::Matched
-                || self.shared.control.durable.get() >= self.mailbox.last_sequence())
+                || self.venue.shared.control.durable.get() >= self.mailbox.last_sequence())
     }
 
     fn wait(&self, started: Instant, when: AnswerWhen, entered_before: usize) {
@@ -224,7 +150,7 @@ impl Desk {
         }
         while !self.is_answered(when) {
             self.check_interrupts();
-            check_halted(self.shared);
+            self.venue.check();
             let waited = started.elapsed();
             if waited >= timeout && self.mailbox.withdraw() {
                 self.not_taken(entered_before);
@@ -290,11 +216,11 @@ impl Desk {
             0 => "Nothing was entered.".to_owned(),
             count => format!("Of this call's orders, the first {count} were entered."),
         };
-        let matcher = self.shared.control.worker(Role::Matcher);
+        let matcher = self.venue.shared.control.worker(Role::Matcher);
         if matcher.pid() == 0 {
-            not_running(self.shared);
+            self.venue.not_running();
         }
-        let control = self.shared.control;
+        let control = self.venue.shared.control;
         raise(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
             format!(
@@ -304,8 +230,8 @@ impl Desk {
             format!(
                 "{entered} {} of {} slots of the ring wait to be durable, {} calls wait before it.",
                 control.matched.get().saturating_sub(control.durable.get()),
-                self.shared.ring.capacity(),
-                self.shared.arrivals.len(),
+                self.venue.shared.ring.capacity(),
+                self.venue.shared.arrivals.len(),
             ),
             "Try again later, or raise exchange.order_timeout or exchange.ring_slots.",
         )
@@ -323,17 +249,6 @@ impl Drop for Desk {
     /// A call that ends with an error leaves nothing that could still be taken.
     fn drop(&mut self) {
         self.mailbox.withdraw();
-    }
-}
-
-/// Waits until a cursor has come to `target`.
-pub fn wait_for(shared: &Shared, cursor: &Cursor, target: u64) {
-    while cursor.get() < target {
-        check_halted(shared);
-        pgrx::check_for_interrupts!();
-        // Whoever moves the cursor may be letting work gather, or may wait for another
-        // who does.
-        cursor.wait(target, LONGEST_SLEEP, || shared.control.ring_all());
     }
 }
 

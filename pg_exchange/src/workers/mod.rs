@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use pgrx::pg_sys::{self, Datum};
 
+use crate::relation;
 use crate::settings;
 use crate::shared::control::{Role, Worker, WorkerState};
 use crate::shared::{self, Shared};
@@ -135,7 +136,21 @@ impl Post {
             self.check_waiting();
             self.sleep_for(Duration::from_millis(20), || false);
         }
+        // The tables first: if the extension is still there after, they are its own.
+        let is_there = transaction(|| {
+            relation::look_up_for_life();
+            self.is_venue_there()
+        });
+        if !is_there {
+            self.close_venue();
+        }
         self.set_state(WorkerState::Recovering);
+    }
+
+    /// Whether the extension of this venue is still there. In a transaction.
+    fn is_venue_there(&self) -> bool {
+        let venue = self.shared.control.venue();
+        venue.is_some_and(|(_, extension)| find_extension().to_u32() == extension)
     }
 
     /// Like [`Post::check`], for a worker that waits for a venue to begin, and so does

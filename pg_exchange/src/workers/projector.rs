@@ -31,7 +31,7 @@ pub fn run(post: Post) -> ! {
         post.check();
         let (durable, projected) = (control.durable.get(), projection.follower.sequence());
         if durable == projected {
-            if transaction(super::find_extension) == pg_sys::InvalidOid {
+            if !transaction(|| post.is_venue_there()) {
                 post.close_venue();
             }
             post.sleep(|| control.durable.get() > projected);
