@@ -66,7 +66,7 @@ unsafe extern "C-unwind" fn process_utility(
             completion,
         );
         if is_drop {
-            attach_workers();
+            end_venue();
         }
     }
 }
@@ -105,8 +105,9 @@ extern "C-unwind" fn detach_workers() {
 }
 
 #[pgrx::pg_guard]
-extern "C-unwind" fn attach_workers() {
+extern "C-unwind" fn end_venue() {
     if let Some(shared) = shared::get() {
+        shared.control.close_venue();
         shared.control.detach_until(0);
     }
 }

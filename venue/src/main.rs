@@ -130,12 +130,13 @@ fn run(Cli { target, command }: Cli) -> Result<ExitCode> {
             }
             _ => println!("The venue is not running."),
         },
-        Action::Remove => {
-            if let Some(cluster) = Cluster::open(&target.cluster)? {
+        Action::Remove => match Cluster::open(&target.cluster)? {
+            Some(cluster) => {
                 cluster.remove()?;
                 println!("The venue is removed.");
             }
-        }
+            None => println!("There is no venue."),
+        },
         Action::Migrate { date, migrations } => {
             on_interrupt(&target)?;
             target.migrate(date.as_deref(), &migrations)?;
