@@ -63,9 +63,13 @@ impl FromDatum<'_> for pg_sys::Oid {
 /// # Safety
 /// The datum is a non-NULL varlena value.
 unsafe fn payload<'call>(datum: Datum) -> (&'call [u8], Datum) {
-    // SAFETY: detoasting a varlena gives a plain one, in memory of the call.
+    // SAFETY: detoasting a varlena gives a plain one, in memory of the call. One that is
+    // plain already, as almost all are, is not worth the way through Postgres.
     unsafe {
-        let value = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+        let mut value = datum.cast_mut_ptr::<pg_sys::varlena>();
+        if pgrx::varatt_is_1b_e(value) || pgrx::varatt_is_4b_c(value) {
+            value = pg_sys::pg_detoast_datum_packed(value);
+        }
         let bytes = std::slice::from_raw_parts(
             pgrx::vardata_any(value).cast::<u8>(),
             pgrx::varsize_any_exhdr(value),
