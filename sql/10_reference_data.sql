@@ -82,4 +82,4 @@ RETURNS timestamptz
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'advance_clock_wrapper';
 COMMENT ON FUNCTION exchange.advance_clock(timestamptz) IS
-    'Moves the clock of a simulated exchange (exchange.simulated_clock = on) forward, and returns its time. There, the clock moves in no other way, so that a day can be traded again to the microsecond. Errors: 22004 (NULL), 22023 (not after the time of the exchange), 55000 (the clock is the real one).';
+    'Moves the clock of a simulated exchange (exchange.simulated_clock = on) forward, and returns its time. There, the clock moves in no other way, so that a day can be traded again to the microsecond. Errors: 22004 (NULL), 22023 (before the time of the exchange, or not in the years 2000 to 9999), 55000 (the clock is the real one).';

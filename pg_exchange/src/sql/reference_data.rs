@@ -17,6 +17,9 @@ const MAXIMUM_TICK_SCALE: u8 = 9;
 /// What `maximum_price` is where it is left out: 100,000.00 at a tick of 0.01.
 const DEFAULT_MAXIMUM_PRICE_TICKS: i64 = 10_000_000;
 
+/// The end of the year 9999 UTC, far from where calendars of candles overflow.
+const LAST_TIME_US: i64 = 252_455_615_999_999_999;
+
 /// `exchange.create_instrument`
 pub fn create_instrument(call: Call) -> Datum {
     let desk = Desk::open(&call);
@@ -129,6 +132,14 @@ pub fn advance_clock(call: Call) -> Datum {
     }
     let desk = Desk::open(&call);
     let until: i64 = required(call.argument(0), "until");
+    if !(0..=LAST_TIME_US).contains(&until) {
+        raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "the time is out of range",
+            format!("It is {until} microseconds after 2000-01-01 00:00 UTC."),
+            "Choose a time from the year 2000 to the year 9999.",
+        );
+    }
     // The matcher stamps every command with this clock; the one below makes the new time
     // part of the sequence even where no other follows.
     desk.venue().shared.control.advance_simulated_time(until);
