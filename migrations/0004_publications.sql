@@ -4,7 +4,7 @@
 --     CREATE SUBSCRIPTION reports CONNECTION '…' PUBLICATION exchange_reports;
 --
 -- exchange.orders is partitioned by whether an order is finished. It is published as one table, so
--- that a subscriber may keep it in whatever shape it likes.
+-- that a subscriber may keep it in whatever shape it likes; there it needs a primary key on order_id.
 
 CREATE PUBLICATION exchange_reports
     FOR TABLE exchange.executions, exchange.orders, exchange.candles

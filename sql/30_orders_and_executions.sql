@@ -36,6 +36,11 @@ COMMENT ON COLUMN exchange.orders.priority IS 'Orders of one side and price trad
 COMMENT ON COLUMN exchange.orders.created_at IS 'When the matcher took it.';
 COMMENT ON COLUMN exchange.orders.updated_at IS 'When it last changed.';
 
+-- A partitioned table cannot have a primary key without its partition key, so subscribers to
+-- the whole would not know which rows an update is of. This says so; the partitions, which
+-- are what is written, keep their own identity below, and the WAL does not grow.
+ALTER TABLE exchange.orders REPLICA IDENTITY FULL;
+
 -- Small, and changed all the time: the book, and the engine's part of the snapshot.
 CREATE TABLE exchange.open_orders PARTITION OF exchange.orders
     FOR VALUES IN ('open', 'partially_filled') WITH (fillfactor = 70);

@@ -2,8 +2,10 @@
 //! in `migrations/`. sqlx runs them, so `sqlx migrate run` does the same.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use postgres::Client;
 use postgres::error::SqlState;
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::{Connection as _, PgConnection};
@@ -37,6 +39,7 @@ pub fn run_on_morning(connection: &Connection, folder: &Path, date: Option<&str>
     // Off again at the end, after errors too.
     let simulated = SimulatedClock::start(connection)?;
     apply(connection, folder, Some(EXTENSION))?;
+    wait_for_matcher(&mut client)?;
     match client.execute("SELECT exchange.advance_clock($1)", &[&morning]) {
         Ok(_) => {}
         Err(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => {
@@ -48,6 +51,25 @@ pub fn run_on_morning(connection: &Connection, folder: &Path, date: Option<&str>
         Err(error) => return Err(error).context("exchange.advance_clock()"),
     }
     apply(connection, folder, None)
+}
+
+/// Waits until the matcher has noticed the extension. It read the settings before, and would go
+/// by what they said then.
+fn wait_for_matcher(client: &mut Client) -> Result<()> {
+    let query = "SELECT state FROM exchange.workers WHERE worker = 'matcher'";
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let state: String = client.query_one(query, &[])?.get(0);
+        if state == "running" {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!(
+                "the matcher is still {state} a minute after CREATE EXTENSION: see the server log"
+            );
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn apply(connection: &Connection, folder: &Path, target: Option<i64>) -> Result<()> {
