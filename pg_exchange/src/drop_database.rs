@@ -87,6 +87,9 @@ unsafe fn is_drop_of_venue(node: *mut pg_sys::Node) -> bool {
 /// How long the workers keep away at most, where the statement ends with an error.
 const LONGEST: Duration = Duration::from_secs(10);
 
+/// How long the commit of `DROP DATABASE` may take.
+const COMMIT: Duration = Duration::from_secs(1);
+
 #[pgrx::pg_guard]
 extern "C-unwind" fn detach_workers() {
     let Some(shared) = shared::get() else { return };
@@ -104,10 +107,14 @@ extern "C-unwind" fn detach_workers() {
     }
 }
 
+/// The database is as good as dropped: only the commit is still to come. Until then the
+/// launcher would still find it, so the workers keep away for as long as a commit may take.
 #[pgrx::pg_guard]
 extern "C-unwind" fn end_venue() {
     if let Some(shared) = shared::get() {
         shared.control.close_venue();
-        shared.control.detach_until(0);
+        // SAFETY: reading the clock.
+        let now_us = unsafe { pg_sys::GetCurrentTimestamp() };
+        shared.control.detach_until(now_us + COMMIT.as_micros() as i64);
     }
 }

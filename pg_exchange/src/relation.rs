@@ -72,7 +72,8 @@ impl Relation {
     fn open_oid(oid: Oid, lock: u32) -> Option<Self> {
         // SAFETY: in a transaction; the lock mode is one of Postgres's.
         let relation = unsafe { pg_sys::try_relation_open(oid, lock as i32) };
-        (!relation.is_null()).then_some(Self(relation))
+        // Not `then_some`: a value that is not wanted would be dropped, and so closed.
+        (!relation.is_null()).then(|| Self(relation))
     }
 
     fn columns(&self) -> usize {

@@ -53,6 +53,7 @@ impl Venue {
         let deadline = Instant::now() + settings::order_timeout();
         while !venue.is_ready() {
             venue.check_database();
+            venue.check_halted();
             if Instant::now() >= deadline {
                 venue.not_running();
             }
@@ -83,8 +84,7 @@ impl Venue {
         }
     }
 
-    /// Ends a wait that nobody will end: the market is halted, or the venue is gone.
-    pub fn check(&self) {
+    fn check_halted(&self) {
         if let Some(reason) = self.shared.control.halted() {
             raise(
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -93,6 +93,11 @@ impl Venue {
                 "The exchange stopped by itself rather than trade on; see the server log.",
             );
         }
+    }
+
+    /// Ends a wait that nobody will end: the market is halted, or the venue is gone.
+    pub fn check(&self) {
+        self.check_halted();
         if self.shared.control.venue() != Some(self.id) {
             raise(
                 PgSqlErrorCode::ERRCODE_CANNOT_CONNECT_NOW,
