@@ -1,0 +1,123 @@
+//! What is read from shared memory, and what is read as the book: L1, L2, L3 and the cursors.
+
+use std::collections::BTreeMap;
+
+use matcher::{Instrument, InstrumentId, PriceLevel, Side, Trade};
+
+use super::{Replay, differences, names};
+use crate::Session;
+use crate::session::NULL;
+
+/// What differs between the boards and the replay.
+pub(super) fn findings(session: &mut Session, replay: &Replay) -> Vec<String> {
+    let depth = session.number("SHOW exchange.book_depth");
+    let mut findings = differences("exchange.pg_stat_exchange", figures(replay), stat(session));
+    findings.extend(differences("exchange.best_quotes", quotes(replay), session.rows(QUOTES)));
+    for (id, instrument) in numbered(replay) {
+        let symbol = instrument.symbol;
+        findings.extend(differences(
+            &format!("exchange.order_book('{symbol}')"),
+            book(replay, id, instrument, depth as usize),
+            session.rows(&format!(
+                "SELECT level, bid_orders, bid_quantity, trim_scale(bid_price),
+                        trim_scale(ask_price), ask_quantity, ask_orders
+                 FROM exchange.order_book('{symbol}', {depth})"
+            )),
+        ));
+        findings.extend(differences(
+            &format!("exchange.order_book_l3('{symbol}')"),
+            queues(replay, id, instrument),
+            session.rows(&format!(
+                "SELECT side, trim_scale(price), queue_position, order_id, remaining_quantity
+                 FROM exchange.order_book_l3('{symbol}')"
+            )),
+        ));
+    }
+    findings
+}
+
+fn numbered(replay: &Replay) -> impl Iterator<Item = (InstrumentId, &Instrument)> {
+    (1..).zip(replay.instruments.iter().map(|(_, instrument)| instrument))
+}
+
+fn stat(session: &mut Session) -> Vec<String> {
+    session.rows(
+        "SELECT market, matched, durable, published, projected, open_orders
+         FROM exchange.pg_stat_exchange",
+    )
+}
+
+fn figures(replay: &Replay) -> Vec<String> {
+    let counters = replay.exchange.counters();
+    let market = if counters.market_open { "open" } else { "closed" };
+    let (at, open_orders) = (counters.sequence, replay.exchange.open_orders());
+    vec![format!("{market}|{at}|{at}|{at}|{at}|{open_orders}")]
+}
+
+const QUOTES: &str = "
+    SELECT symbol, bid_quantity, trim_scale(bid_price), trim_scale(ask_price), ask_quantity,
+           trim_scale(last_price), last_quantity
+    FROM exchange.best_quotes";
+
+fn quotes(replay: &Replay) -> Vec<String> {
+    let last: BTreeMap<InstrumentId, &Trade> =
+        replay.trades.iter().map(|(_, trade)| (trade.instrument, trade)).collect();
+    let row = |(id, instrument): (InstrumentId, &Instrument)| {
+        let best = |side| replay.exchange.levels(id, side).first().copied();
+        let [bid_quantity, bid_price, _] = level(instrument, best(Side::Buy));
+        let [ask_quantity, ask_price, _] = level(instrument, best(Side::Sell));
+        let [last_price, last_quantity] = match last.get(&id) {
+            Some(trade) => {
+                [names::money(instrument, trade.price_ticks), trade.quantity.to_string()]
+            }
+            None => [NULL; 2].map(str::to_owned),
+        };
+        let columns = [bid_quantity, bid_price, ask_price, ask_quantity, last_price, last_quantity];
+        format!("{}|{}", instrument.symbol, columns.join("|"))
+    };
+    numbered(replay).map(row).collect()
+}
+
+fn book(replay: &Replay, id: InstrumentId, instrument: &Instrument, depth: usize) -> Vec<String> {
+    let [bids, asks] = [Side::Buy, Side::Sell].map(|side| replay.exchange.levels(id, side));
+    (0..bids.len().max(asks.len()).min(depth))
+        .map(|at| {
+            let [bid_quantity, bid_price, bids] = level(instrument, bids.get(at).copied());
+            let [ask_quantity, ask_price, asks] = level(instrument, asks.get(at).copied());
+            let number = at + 1;
+            format!("{number}|{bids}|{bid_quantity}|{bid_price}|{ask_price}|{ask_quantity}|{asks}")
+        })
+        .collect()
+}
+
+/// Quantity, price and number of orders.
+fn level(instrument: &Instrument, level: Option<PriceLevel>) -> [String; 3] {
+    match level {
+        Some(PriceLevel { price_ticks, quantity, orders }) => {
+            [quantity.to_string(), names::money(instrument, price_ticks), orders.to_string()]
+        }
+        None => [NULL; 3].map(str::to_owned),
+    }
+}
+
+fn queues(replay: &Replay, id: InstrumentId, instrument: &Instrument) -> Vec<String> {
+    let mut rows = Vec::new();
+    for side in [Side::Buy, Side::Sell] {
+        let mut place = (0, 0);
+        for order in replay.exchange.queue(id, side) {
+            place = match place {
+                (price, position) if price == order.price_ticks => (price, position + 1),
+                _ => (order.price_ticks, 1),
+            };
+            rows.push(format!(
+                "{}|{}|{}|{}|{}",
+                names::side(side),
+                names::money(instrument, order.price_ticks),
+                place.1,
+                order.order_id,
+                order.remaining,
+            ));
+        }
+    }
+    rows
+}

@@ -1,0 +1,26 @@
+//! What the tests of the whole exchange have in common. Every test talks to a real cluster,
+//! through SQL, as users do.
+//!
+//! * [`venues`]: clusters with an exchange in them, one a theme or one a test.
+//! * [`session`]: a client, with answers as psql prints them and errors in all their parts.
+//! * [`waiting`]: waiting for conditions, with a deadline.
+//! * [`consistency`]: what the tables must say of each other.
+//! * [`processes`]: stopping and killing server processes.
+//! * [`random`]: seeds that are printed and can be given.
+//! * [`traders`]: clients that trade at random and remember what they were told.
+//! * [`audit`]: whether the tables are what the journal says, and what the traders were told.
+//!
+//! What goes wrong in here panics: it is the test that fails.
+
+pub mod audit;
+pub mod consistency;
+pub mod processes;
+pub mod random;
+pub mod session;
+pub mod traders;
+pub mod venues;
+pub mod waiting;
+
+pub use session::{Failure, Session};
+pub use venues::{SharedVenue, Venue};
+pub use waiting::wait_until;

@@ -1,0 +1,13 @@
+//! The tests of the whole exchange, by theme.
+
+mod catalog;
+mod concurrency;
+mod crash;
+mod documentation;
+mod fixtures;
+mod lifecycle;
+mod misuse;
+mod order_entry;
+mod replication;
+mod semantics;
+mod tables_and_market_data;
