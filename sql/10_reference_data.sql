@@ -29,21 +29,25 @@ COMMENT ON COLUMN exchange.accounts.owner IS 'The role that may trade for it, as
 COMMENT ON COLUMN exchange.accounts.opened_at IS 'When it was opened.';
 
 CREATE TABLE exchange.engine_state (
-    only_row      boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    sequence      bigint NOT NULL,
-    time_us       bigint NOT NULL,
-    last_trade_id bigint NOT NULL,
-    event_hash    bigint NOT NULL,
-    market_open   boolean NOT NULL
+    only_row             boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    sequence             bigint NOT NULL,
+    time_us              bigint NOT NULL,
+    last_trade_id        bigint NOT NULL,
+    event_hash           bigint NOT NULL,
+    market_open          boolean NOT NULL,
+    maximum_open_orders  integer NOT NULL,
+    maximum_price_levels integer NOT NULL
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE exchange.engine_state IS
     'What the matching engine knows beside instruments, accounts and open orders. The tables and this row change in one transaction: together they are the engine after the command named here, and recovery starts from them.';
-COMMENT ON COLUMN exchange.engine_state.only_row IS 'There is one row, or none before the first command.';
+COMMENT ON COLUMN exchange.engine_state.only_row IS 'There is one row, or none before the workers have first run.';
 COMMENT ON COLUMN exchange.engine_state.sequence IS 'The last command that the tables show.';
 COMMENT ON COLUMN exchange.engine_state.time_us IS 'Its time, in microseconds since 2000-01-01 UTC.';
 COMMENT ON COLUMN exchange.engine_state.last_trade_id IS 'The last trade id that was given out.';
 COMMENT ON COLUMN exchange.engine_state.event_hash IS 'The running hash over all events up to there.';
 COMMENT ON COLUMN exchange.engine_state.market_open IS 'Whether orders are accepted.';
+COMMENT ON COLUMN exchange.engine_state.maximum_open_orders IS 'The bound under which the commands after it are executed: the setting of that name.';
+COMMENT ON COLUMN exchange.engine_state.maximum_price_levels IS 'The bound under which the commands after it are executed: the setting of that name.';
 
 CREATE FUNCTION exchange.create_instrument(
     symbol        text,

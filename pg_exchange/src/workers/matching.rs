@@ -6,7 +6,10 @@ use pgrx::pg_sys;
 
 use super::follower::Follower;
 use super::patience::Patience;
-use super::{IDLE, Post, end, journal, now_us, one_moment, recovery, transaction};
+use super::projection::Projection;
+use super::recovery::{self, Bounds};
+use super::{IDLE, Post, end, journal, now_us, one_moment, transaction};
+use crate::relation;
 use crate::settings;
 use crate::shared::arrivals::Arrival;
 use crate::shared::control::{Role, WorkerState};
@@ -77,6 +80,8 @@ fn begin_venue(post: Post, database: u32, extension: u32) {
         control.ring_all();
         post.sleep_for(std::time::Duration::from_millis(10), || false);
     }
+    transaction(relation::look_up_for_life);
+    settle_bounds(post);
     let last = transaction(journal::last_sequence);
     shared.ring.clear();
     shared.directory.reset();
@@ -101,11 +106,37 @@ fn begin_venue(post: Post, database: u32, extension: u32) {
     control.set_venue(database, extension);
 }
 
+/// Where the bounds are set to others than those under which the journal was written:
+/// brings the tables up to the journal under the old ones. From there on the new ones
+/// hold, for every engine that begins with these tables.
+fn settle_bounds(post: Post) {
+    let settings = Bounds::of_settings();
+    let recorded = transaction(Bounds::of_tables);
+    if recorded == Some(settings) {
+        return;
+    }
+    let bounds = recorded.unwrap_or(settings);
+    let Some(tables) = one_moment(|| recovery::load(bounds)) else { post.close_venue() };
+    let mut projection = Projection::new(post.or_halt(tables), bounds);
+    let end = transaction(journal::last_sequence);
+    while projection.follower.sequence() < end {
+        let batches = transaction(|| journal::read_after(projection.follower.sequence()));
+        for batch in &post.or_halt(batches) {
+            post.or_halt(projection.collect(batch));
+        }
+        transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
+    }
+    projection.bounds = settings;
+    transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
+}
+
 /// The engine as it was after the last command that was executed: from the tables, the
 /// journal, and what of the ring is not durable yet.
 fn recover(post: Post) -> Matching {
     let started_us = now_us();
-    let Some(tables) = one_moment(recovery::load) else { post.close_venue() };
+    let Some(tables) = one_moment(|| recovery::load(Bounds::of_settings())) else {
+        post.close_venue()
+    };
     let mut follower = Follower::new(post.or_halt(tables).engine);
     let from = follower.sequence();
     let end = post.shared.control.matched.get();

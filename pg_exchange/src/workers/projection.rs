@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use super::candles::Candles;
 use super::follower::Follower;
 use super::journal::Batch;
-use super::recovery::{Enums, Tables, role_of};
+use super::recovery::{Bounds, Enums, Tables, role_of};
 use crate::datum::text;
 use crate::numeric;
 use crate::relation::{TupleId, Writer};
@@ -38,13 +38,15 @@ pub struct Projection {
     new_instruments: Vec<(i64, InstrumentId)>,
     new_accounts: Vec<(i64, u32)>,
     engine_state: Option<TupleId>,
+    /// Under which the commands after the last one that is written are executed.
+    pub bounds: Bounds,
     /// The files of `open_orders` and `engine_state`: in other ones, tuple ids are void.
     storage: Option<(u32, u32)>,
 }
 
 impl Projection {
     /// Goes on from the tables.
-    pub fn new(tables: Tables) -> Self {
+    pub fn new(tables: Tables, bounds: Bounds) -> Self {
         let tracked = |(order, at): (Order, TupleId)| {
             let tracked =
                 Tracked { order, at: Some(at), updated_at_us: order.created_at_us, changed: false };
@@ -59,6 +61,7 @@ impl Projection {
             new_instruments: Vec::new(),
             new_accounts: Vec::new(),
             engine_state: tables.engine_state,
+            bounds,
             storage: None,
         }
     }
@@ -278,6 +281,8 @@ impl Projection {
             Some(Datum::from(counters.last_trade_id)),
             Some(Datum::from(counters.event_hash)),
             Some(Datum::from(counters.market_open)),
+            Some(Datum::from(self.bounds.open_orders)),
+            Some(Datum::from(self.bounds.price_levels)),
         ];
         match self.engine_state {
             Some(at) => self.engine_state = Some(table.update(at, row)),

@@ -5,7 +5,8 @@ use std::time::Instant;
 use pgrx::pg_sys;
 
 use super::projection::Projection;
-use super::{Post, one_moment, recovery, transaction};
+use super::recovery::{self, Bounds};
+use super::{Post, one_moment, transaction};
 use crate::settings;
 use crate::shared::control::WorkerState;
 use crate::shared::directory::AccountEntry;
@@ -18,10 +19,11 @@ pub fn run(post: Post) -> ! {
     post.wait_for_venue();
     commit_without_waiting();
     let control = post.shared.control;
-    let Some(tables) = one_moment(recovery::load) else { post.close_venue() };
+    let bounds = Bounds::of_settings();
+    let Some(tables) = one_moment(|| recovery::load(bounds)) else { post.close_venue() };
     let tables = post.or_halt(tables);
     let owners = tables.owners.clone();
-    let mut projection = Projection::new(tables);
+    let mut projection = Projection::new(tables, bounds);
     show_directory(post, &projection, &owners);
     control.projected.set(projection.follower.sequence());
     post.shared.directory.set_complete();

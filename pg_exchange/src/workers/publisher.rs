@@ -8,7 +8,8 @@ use pgrx::Spi;
 
 use super::follower::Follower;
 use super::journal::Batch;
-use super::{Post, one_moment, recovery, transaction};
+use super::recovery::{self, Bounds};
+use super::{Post, one_moment, transaction};
 use crate::shared::control::WorkerState;
 
 /// How long changes gather before the boards show them: less than anybody sees, and
@@ -19,7 +20,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub fn run(post: Post) -> ! {
     post.wait_for_venue();
     let control = post.shared.control;
-    let Some(tables) = one_moment(recovery::load) else { post.close_venue() };
+    let Some(tables) = one_moment(|| recovery::load(Bounds::of_settings())) else {
+        post.close_venue()
+    };
     let engine = post.or_halt(tables).engine;
     let mut publication = Publication::new(post, engine);
     publication.follow(control.durable.get());

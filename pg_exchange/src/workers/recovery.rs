@@ -3,7 +3,7 @@
 
 use matcher::engine::Counters;
 use matcher::outcome::{Order, OrderStatus, RejectReason};
-use matcher::{Engine, Instrument, InstrumentId, RoleName, Side, Symbol, TimeInForce};
+use matcher::{Engine, Instrument, InstrumentId, Limits, RoleName, Side, Symbol, TimeInForce};
 use pgrx::pg_sys::{self, Oid};
 use rustc_hash::FxHashMap;
 
@@ -24,25 +24,60 @@ pub struct Tables {
     pub owners: Vec<Oid>,
 }
 
-/// Reads the tables. In a transaction that sees one moment of them. `None` if they are
-/// not there.
-pub fn load() -> Option<Result<Tables, String>> {
+/// The bounds that decide which orders are rejected. They are part of what makes two
+/// engines agree, so the tables say under which the commands after them are executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Of `exchange.maximum_open_orders`.
+    pub open_orders: u32,
+    /// Of `exchange.maximum_price_levels`.
+    pub price_levels: u32,
+}
+
+impl Bounds {
+    /// As they are set.
+    pub fn of_settings() -> Self {
+        let limits = settings::limits();
+        Self { open_orders: limits.maximum_open_orders, price_levels: limits.maximum_price_levels }
+    }
+
+    /// As the tables have them; `None` before the workers have first run.
+    pub fn of_tables() -> Option<Self> {
+        let mut bounds = None;
+        Relation::open("engine_state", pg_sys::AccessShareLock)?.scan(|_, row: &Row<8>| {
+            bounds = Some(Self {
+                open_orders: row.get::<i32>(6) as u32,
+                price_levels: row.get::<i32>(7) as u32,
+            });
+        });
+        bounds
+    }
+}
+
+/// Reads the tables, into an engine of these bounds. In a transaction that sees one moment
+/// of them. `None` if they are not there.
+pub fn load(bounds: Bounds) -> Option<Result<Tables, String>> {
     let open = |name| Relation::open(name, pg_sys::AccessShareLock);
     let (instruments, accounts) = (open("instruments")?, open("accounts")?);
     let (open_orders, engine_state) = (open("open_orders")?, open("engine_state")?);
-    Some(restore(&instruments, &accounts, &open_orders, &engine_state))
+    Some(restore(bounds, &instruments, &accounts, &open_orders, &engine_state))
 }
 
 fn restore(
+    bounds: Bounds,
     instruments: &Relation,
     accounts: &Relation,
     open_orders: &Relation,
     engine_state: &Relation,
 ) -> Result<Tables, String> {
-    let mut engine = Engine::new(settings::limits());
+    let mut engine = Engine::new(Limits {
+        maximum_open_orders: bounds.open_orders,
+        maximum_price_levels: bounds.price_levels,
+        ..settings::limits()
+    });
 
     let mut state = None;
-    engine_state.scan(|at, row: &Row<6>| {
+    engine_state.scan(|at, row: &Row<8>| {
         let counters = Counters {
             sequence: row.get::<i64>(1) as u64,
             time_us: row.get(2),
