@@ -1,75 +1,115 @@
 //! The stream as commands of the engine.
 
-use crate::stream::{self, Kind, Stream};
-use matcher::{
-    Command, Instrument, NewOrder, OrderId, RoleName, Side, Symbol, TimeInForce, VENUE,
-};
+use crate::stream::{self, Kind, Record, Stream};
+use matcher::{Command, Instrument, NewOrder, OrderId, RoleName, Side, Symbol, TimeInForce, VENUE};
 
 /// Accounts that the orders of the stream are spread over.
-const ACCOUNTS: u32 = 1000;
+const ACCOUNTS: u64 = 1000;
 /// Owners of the accounts.
-const PARTICIPANTS: u32 = 50;
+const PARTICIPANTS: u64 = 50;
 
-/// A stream whose orders are named as the engine names them: by sequence number.
+/// A record whose order is named as the engine names it: by the sequence number of the
+/// command that placed it. As large as a record of the stream.
+#[derive(Clone, Copy)]
+pub struct CompactCommand {
+    order_id: OrderId,
+    price: u32,
+    quantity: u32,
+    instrument: u16,
+    /// Of a new order its account, of a cancel the participant who asks.
+    who: u16,
+    kind: Kind,
+    side: Side,
+}
+
+const _: () = assert!(size_of::<CompactCommand>() == 24);
+
+impl CompactCommand {
+    fn new(record: &Record, order_id: OrderId) -> Self {
+        let account = record.order_id % ACCOUNTS + 1;
+        let owner = owner_of(account);
+        Self {
+            order_id,
+            price: u32::try_from(record.price).expect("prices of the stream are small"),
+            quantity: record.quantity,
+            instrument: record.symbol + 1,
+            who: match record.kind {
+                Kind::New => account as u16,
+                Kind::Cancel => owner as u16,
+            },
+            kind: record.kind,
+            side: match record.side {
+                stream::Side::Buy => Side::Buy,
+                stream::Side::Sell => Side::Sell,
+            },
+        }
+    }
+
+    /// The command as a sender would write it.
+    pub fn command(&self) -> Command {
+        match self.kind {
+            Kind::New => Command::PlaceOrder(NewOrder {
+                instrument: self.instrument.into(),
+                account: self.who.into(),
+                side: self.side,
+                time_in_force: TimeInForce::GoodTillCancel,
+                price_ticks: self.price.into(),
+                quantity: self.quantity.into(),
+            }),
+            Kind::Cancel => {
+                Command::CancelOrder { order_id: self.order_id, participant: self.who.into() }
+            }
+        }
+    }
+}
+
+/// A stream for the engine.
 pub struct Commands {
     /// Instruments, accounts, the opening of the market and the prefill.
     pub before: Vec<Command>,
     /// What is measured.
-    pub timed: Vec<Command>,
+    pub timed: Vec<CompactCommand>,
     /// By sequence number: the order id of the stream, 0 where the command is no order.
-    stream_ids: Vec<u32>,
+    stream_ids: Vec<u64>,
 }
 
 impl Commands {
     /// Translates a stream.
     pub fn new(stream: &Stream) -> Self {
-        let mut all = set_up(stream.symbols);
-        let mut stream_ids = vec![0; all.len() + 1];
+        let mut before = set_up(stream.symbols);
+        let mut timed = Vec::with_capacity(stream.records.len());
+        let mut stream_ids = vec![0; before.len() + 1];
         let mut sequences: Vec<OrderId> = vec![0; stream.highest_id as usize + 1];
-        let timed_from = all.len() + stream.prefill;
-        for record in &stream.records {
-            // Accounts that lie in memory as those of real orders would: anywhere.
-            let account = (record.order_id * 7919 % u64::from(ACCOUNTS)) as u32 + 1;
-            let id = record.order_id as usize;
-            all.push(match record.kind {
-                Kind::New => Command::PlaceOrder(NewOrder {
-                    instrument: u32::from(record.symbol) + 1,
-                    account,
-                    side: match record.side {
-                        stream::Side::Buy => Side::Buy,
-                        stream::Side::Sell => Side::Sell,
-                    },
-                    time_in_force: TimeInForce::GoodTillCancel,
-                    price_ticks: record.price,
-                    quantity: i64::from(record.quantity),
-                }),
-                Kind::Cancel => Command::CancelOrder {
-                    order_id: sequences[id],
-                    participant: owner_of(account),
-                },
-            });
+        for (index, record) in stream.records.iter().enumerate() {
+            let sequence = stream_ids.len() as OrderId;
+            let order_id = &mut sequences[record.order_id as usize];
             stream_ids.push(match record.kind {
-                Kind::New => record.order_id as u32,
+                Kind::New => record.order_id,
                 Kind::Cancel => 0,
             });
             if record.kind == Kind::New {
-                sequences[id] = all.len() as OrderId;
+                *order_id = sequence;
+            }
+            let compact = CompactCommand::new(record, *order_id);
+            if index < stream.prefill {
+                before.push(compact.command());
+            } else {
+                timed.push(compact);
             }
         }
-        let timed = all.split_off(timed_from);
-        Self { before: all, timed, stream_ids }
+        Self { before, timed, stream_ids }
     }
 
     /// What the stream calls the order.
     pub fn stream_id(&self, order_id: OrderId) -> u64 {
-        u64::from(self.stream_ids[order_id as usize])
+        self.stream_ids[order_id as usize]
     }
 }
 
 /// Accounts are dealt out to the participants in turn.
-fn owner_of(account: u32) -> u32 {
+fn owner_of(account: u64) -> u64 {
     let owner = (account - 1) % PARTICIPANTS + 1;
-    assert!(owner != VENUE, "cancels prove their ownership");
+    assert!(owner != u64::from(VENUE), "cancels prove their ownership");
     owner
 }
 

@@ -104,7 +104,7 @@ impl Random {
     }
 
     fn below(&mut self, bound: u32) -> u32 {
-        ((self.word() >> 32) * u64::from(bound) >> 32) as u32
+        (((self.word() >> 32) * u64::from(bound)) >> 32) as u32
     }
 
     /// How far from the touch a passive order is placed: mostly near.
@@ -296,22 +296,8 @@ impl Generator {
 
     fn submit(&mut self, symbol: u16, side: Side, price: i64, quantity: u32) {
         let id = self.orders.len() as u64;
-        self.orders.push(Order {
-            quantity,
-            price,
-            position: 0,
-            symbol,
-            side,
-            is_live: false,
-        });
-        self.records.push(Record {
-            kind: Kind::New,
-            side,
-            symbol,
-            quantity,
-            order_id: id,
-            price,
-        });
+        self.orders.push(Order { quantity, price, position: 0, symbol, side, is_live: false });
+        self.records.push(Record { kind: Kind::New, side, symbol, quantity, order_id: id, price });
         let remaining = self.trade(id);
         if remaining > 0 {
             let book = &mut self.books[usize::from(symbol)];
@@ -375,8 +361,10 @@ mod tests {
 
     #[test]
     fn same_bytes_as_the_original() {
-        // Of `gen 3 20000 500 7`, by the original.
+        // As printed by `gen 3 20000 500 7` of the comparison.
         let stream = generate(3, 20_000, 500, 7);
-        println!("{:016x} {} {:016x}", stream.fnv(), stream.trades, stream.checksum);
+        assert_eq!(stream.fnv(), 0x16268a5a56eff602);
+        assert_eq!((stream.trades, stream.checksum), (1910, 0x0367c0ab971aead3));
+        assert_eq!((stream.prefill, stream.records.len()), (1500, 21_500));
     }
 }

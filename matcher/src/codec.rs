@@ -129,10 +129,9 @@ fn take_command(kind: u8, input: &mut &[u8]) -> Result<Command, DecodeError> {
             price_ticks: take_number(input)? as i64,
             quantity: take_number(input)? as i64,
         }),
-        CANCEL_ORDER => Command::CancelOrder {
-            order_id: take_number(input)?,
-            participant: take_small(input)?,
-        },
+        CANCEL_ORDER => {
+            Command::CancelOrder { order_id: take_number(input)?, participant: take_small(input)? }
+        }
         REDUCE_ORDER => Command::ReduceOrder {
             order_id: take_number(input)?,
             participant: take_small(input)?,

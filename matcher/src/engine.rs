@@ -1,6 +1,6 @@
 //! The state machine.
 
-use crate::book::{Books, Incoming, Slot};
+use crate::book::{Books, Slot};
 use crate::hash;
 use crate::outcome::Order;
 use crate::registry::Registry;
@@ -9,6 +9,7 @@ use crate::{
     Command, Event, Instrument, InstrumentId, NewOrder, OrderId, OrderStatus, Outcome,
     ParticipantId, Refusal, RejectReason, RoleName, Sequence, Side, Stamp, TimeInForce, VENUE,
 };
+use std::borrow::Borrow;
 
 /// Bounds of the engine's memory. They are part of what makes two engines agree: the same
 /// commands under other limits can have another outcome.
@@ -24,6 +25,10 @@ pub struct Limits {
     /// [`crate::MAXIMUM_PRICE_LEVELS`].
     pub maximum_price_levels: u32,
 }
+
+/// How many commands [`Engine::prefetch_batch`] looks ahead. What they touch, some half
+/// dozen cache lines each, fits a first-level cache.
+pub const PREFETCH_BATCH: usize = 64;
 
 /// Everything of the engine's state that is neither instrument, account nor order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -143,42 +148,45 @@ impl Engine {
     /// next or if its time is before that of the command before: the caller is broken
     /// then, and an exchange that halts is better than one that trades on.
     #[inline]
-    pub fn apply(
-        &mut self,
-        stamp: Stamp,
-        command: &Command,
-        events: &mut Vec<Event>,
-    ) -> Outcome {
+    pub fn apply(&mut self, stamp: Stamp, command: &Command, events: &mut Vec<Event>) -> Outcome {
         assert!(stamp.sequence == self.counters.sequence + 1, "commands come without gaps");
         assert!(stamp.time_us >= self.counters.time_us, "time does not go backwards");
         self.counters.sequence = stamp.sequence;
         self.counters.time_us = stamp.time_us;
-        hash::fold_command(&mut self.counters.event_hash, stamp, command);
+        // Hashed within the arms, where the kind of the command is known already.
+        let running = &mut self.counters.event_hash;
         match command {
-            Command::PlaceOrder(new) => self.place_order(stamp, new, events),
+            Command::PlaceOrder(new) => {
+                hash::fold_command(running, stamp, command);
+                self.place_order(stamp, new, events)
+            }
             Command::CancelOrder { order_id, participant } => {
+                hash::fold_command(running, stamp, command);
                 let slot = accepted(self.find_for(*order_id, *participant));
                 self.cancel_order(slot, events)
             }
             Command::ReduceOrder { order_id, participant, by } => {
+                hash::fold_command(running, stamp, command);
                 let slot = accepted(self.find_to_reduce(*order_id, *participant, *by));
                 self.reduce_order(slot, *by, events)
             }
-            _ => self.administer(command, events),
+            _ => {
+                hash::fold_command(running, stamp, command);
+                self.administer(command, events)
+            }
         }
     }
 
     #[inline(always)]
     fn place_order(&mut self, stamp: Stamp, new: &NewOrder, events: &mut Vec<Event>) -> Outcome {
         accepted(self.check_new_order(new));
-        let incoming = Incoming::new(stamp.sequence, stamp.time_us, *new);
         let reason = self.reject_reason(new);
         let mut tape = Tape { counters: &mut self.counters, events };
         if reason != RejectReason::None {
             tape.record(Event::Rejected { order_id: stamp.sequence, reason });
-            return Outcome::Order(incoming.describe(OrderStatus::Rejected, reason));
+            return Outcome::Order(rejected(stamp, new, reason));
         }
-        Outcome::Order(self.books.place(incoming, &mut tape))
+        Outcome::Order(self.books.place(stamp, new, &mut tape))
     }
 
     /// Why an order cannot be taken. Decided before it trades, and as if it would not: an
@@ -200,16 +208,16 @@ impl Engine {
 
     #[inline(always)]
     fn cancel_order(&mut self, slot: Slot, events: &mut Vec<Event>) -> Outcome {
-        let (before, after) = self.books.cancel(slot);
+        let (order, quantity) = self.books.cancel(slot);
         let mut tape = Tape { counters: &mut self.counters, events };
         tape.record(Event::Cancelled {
-            order_id: after.order_id,
-            instrument: after.instrument,
-            side: after.side,
-            price_ticks: after.price_ticks,
-            quantity: before.remaining,
+            order_id: order.order_id,
+            instrument: order.instrument,
+            side: order.side,
+            price_ticks: order.price_ticks,
+            quantity,
         });
-        Outcome::Order(after)
+        Outcome::Order(order)
     }
 
     fn reduce_order(&mut self, slot: Slot, by: i64, events: &mut Vec<Event>) -> Outcome {
@@ -230,9 +238,9 @@ impl Engine {
     fn administer(&mut self, command: &Command, events: &mut Vec<Event>) -> Outcome {
         accepted(self.check(command));
         let (event, outcome) = match command {
-            Command::PlaceOrder(_)
-            | Command::CancelOrder { .. }
-            | Command::ReduceOrder { .. } => unreachable!("these concern an order"),
+            Command::PlaceOrder(_) | Command::CancelOrder { .. } | Command::ReduceOrder { .. } => {
+                unreachable!("these concern an order")
+            }
             Command::CreateInstrument(instrument) => {
                 let id = self.registry.create_instrument(*instrument);
                 self.books.create(instrument);
@@ -258,17 +266,17 @@ impl Engine {
         outcome
     }
 
-    /// Touches what the command will need, so that the cache misses of a batch overlap.
-    /// Any command may be given, even one that [`Engine::check`] would refuse.
-    #[inline]
+    /// Touches what the next [`PREFETCH_BATCH`] commands will need, so that their cache
+    /// misses overlap; more than so many are left out. Any commands may be given, even
+    /// such as [`Engine::check`] would refuse.
+    pub fn prefetch_batch<C: Borrow<Command>>(&self, commands: impl IntoIterator<Item = C>) {
+        self.books.prefetch(commands);
+    }
+
+    /// Touches what one command will need. Far less worth than
+    /// [`Engine::prefetch_batch`], because the misses of one command wait for each other.
     pub fn prefetch(&self, command: &Command) {
-        match command {
-            Command::PlaceOrder(new) => self.books.prefetch_place(new),
-            Command::CancelOrder { order_id, .. } | Command::ReduceOrder { order_id, .. } => {
-                self.books.prefetch_open(*order_id)
-            }
-            _ => {}
-        }
+        self.books.prefetch([command]);
     }
 
     /// Everything that is neither instrument, account nor order.
@@ -331,11 +339,7 @@ impl Engine {
     }
 
     /// The orders of one side of a book, in the order in which they would trade.
-    pub fn queue(
-        &self,
-        instrument: InstrumentId,
-        side: Side,
-    ) -> impl Iterator<Item = Order> + '_ {
+    pub fn queue(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = Order> + '_ {
         self.books.queue(instrument, side)
     }
 
@@ -343,7 +347,9 @@ impl Engine {
     pub fn state_hash(&self) -> u64 {
         let mut state = 0;
         hash::fold_counters(&mut state, &self.counters);
-        self.instruments().iter().for_each(|instrument| hash::fold_instrument(&mut state, instrument));
+        self.instruments()
+            .iter()
+            .for_each(|instrument| hash::fold_instrument(&mut state, instrument));
         self.accounts().iter().for_each(|&owner| hash::fold_account(&mut state, owner));
         self.participants().iter().for_each(|role| hash::fold_participant(&mut state, role));
         for instrument in 1..=self.instruments().len() as InstrumentId {
@@ -369,5 +375,24 @@ fn accepted<T>(checked: Result<T, Refusal>) -> T {
     match checked {
         Ok(value) => value,
         Err(refusal) => panic!("a command was sequenced that is refused: {refusal:?}"),
+    }
+}
+
+/// A new order that was declined.
+fn rejected(stamp: Stamp, new: &NewOrder, reject_reason: RejectReason) -> Order {
+    Order {
+        order_id: stamp.sequence,
+        created_at_us: stamp.time_us,
+        price_ticks: new.price_ticks,
+        quantity: new.quantity,
+        filled: 0,
+        remaining: 0,
+        turnover_ticks: 0,
+        instrument: new.instrument,
+        account: new.account,
+        side: new.side,
+        time_in_force: new.time_in_force,
+        status: OrderStatus::Rejected,
+        reject_reason,
     }
 }

@@ -30,7 +30,7 @@ pub use book::{
     maximum_quantity,
 };
 pub use command::{Command, Instrument, NewOrder, RoleName, Side, Stamp, Symbol, TimeInForce};
-pub use engine::{Counters, Engine, Limits, PriceLevel};
+pub use engine::{Counters, Engine, Limits, PREFETCH_BATCH, PriceLevel};
 pub use event::Event;
 pub use naive::NaiveExchange;
 pub use outcome::{Order, OrderStatus, Outcome, Refusal, RejectReason, Trade};

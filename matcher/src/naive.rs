@@ -97,10 +97,18 @@ impl NaiveExchange {
                 Ok(())
             }
             Command::OpenMarket => {
-                if self.counters.market_open { Err(Refusal::MarketPhase) } else { Ok(()) }
+                if self.counters.market_open {
+                    Err(Refusal::MarketPhase)
+                } else {
+                    Ok(())
+                }
             }
             Command::CloseMarket => {
-                if self.counters.market_open { Ok(()) } else { Err(Refusal::MarketPhase) }
+                if self.counters.market_open {
+                    Ok(())
+                } else {
+                    Err(Refusal::MarketPhase)
+                }
             }
             Command::AdvanceClock => Ok(()),
         }
@@ -124,12 +132,7 @@ impl NaiveExchange {
     }
 
     /// Applies the next command and appends what happened to `events`.
-    pub fn apply(
-        &mut self,
-        stamp: Stamp,
-        command: &Command,
-        events: &mut Vec<Event>,
-    ) -> Outcome {
+    pub fn apply(&mut self, stamp: Stamp, command: &Command, events: &mut Vec<Event>) -> Outcome {
         assert_eq!(self.check(command), Ok(()));
         assert_eq!(stamp.sequence, self.counters.sequence + 1);
         assert!(stamp.time_us >= self.counters.time_us);
@@ -224,10 +227,7 @@ impl NaiveExchange {
         if order.reject_reason != RejectReason::None {
             order.remaining = 0;
             order.status = OrderStatus::Rejected;
-            events.push(Event::Rejected {
-                order_id: order.order_id,
-                reason: order.reject_reason,
-            });
+            events.push(Event::Rejected { order_id: order.order_id, reason: order.reject_reason });
             return order;
         }
 
@@ -377,12 +377,16 @@ impl NaiveExchange {
     pub fn state_hash(&self) -> u64 {
         let mut state = 0;
         hash::fold_counters(&mut state, &self.counters);
-        self.instruments.iter().for_each(|instrument| hash::fold_instrument(&mut state, instrument));
+        self.instruments
+            .iter()
+            .for_each(|instrument| hash::fold_instrument(&mut state, instrument));
         self.accounts.iter().for_each(|&owner| hash::fold_account(&mut state, owner));
         self.participants.iter().for_each(|role| hash::fold_participant(&mut state, role));
         for instrument in 1..=self.instruments.len() as InstrumentId {
             for side in [Side::Buy, Side::Sell] {
-                self.queue(instrument, side).iter().for_each(|order| hash::fold_order(&mut state, order));
+                self.queue(instrument, side)
+                    .iter()
+                    .for_each(|order| hash::fold_order(&mut state, order));
             }
         }
         state

@@ -18,7 +18,8 @@ pub enum Refusal {
     NotOwner = 4,
     /// The price is below 1 tick or above the instrument's maximum.
     PriceOutOfRange = 5,
-    /// The quantity is below 1, or times the instrument's maximum price exceeds `i64`.
+    /// The quantity is below 1, or above [`crate::maximum_quantity`], from where on a
+    /// turnover or the sum of a price level could exceed `i64`.
     QuantityOutOfRange = 6,
     /// The quantity is not a multiple of the instrument's lot size.
     QuantityOffLot = 7,
@@ -44,9 +45,10 @@ pub enum RejectReason {
     None = 0,
     /// The market is closed.
     MarketClosed = 1,
-    /// The setting for the most open orders is reached.
+    /// The setting for the most open orders is reached, and this order might rest.
     TooManyOpenOrders = 2,
-    /// Another price level would exceed the setting for the most price levels.
+    /// The setting for the most price levels is reached, and this order might rest where
+    /// none of its side is.
     TooManyPriceLevels = 3,
 }
 

@@ -128,8 +128,7 @@ impl Engine {
         if self.books.find(order.order_id).is_some() {
             return Err(OrderFault::Duplicate);
         }
-        let bounds =
-            self.books.bounds(order.instrument).ok_or(OrderFault::UnknownInstrument)?;
+        let bounds = self.books.bounds(order.instrument).ok_or(OrderFault::UnknownInstrument)?;
         self.registry.owner(order.account).ok_or(OrderFault::UnknownAccount)?;
         if !(1..=bounds.maximum_price_ticks).contains(&order.price_ticks) {
             return Err(OrderFault::PriceOutOfRange);

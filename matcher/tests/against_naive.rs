@@ -2,9 +2,9 @@
 
 mod support;
 
-use matcher::{Limits, Sequence};
+use matcher::*;
 use proptest::prelude::*;
-use support::{LIMITS, Pair, Random, command};
+use support::{LIMITS, Pair, Random, command, config};
 
 /// The commands that bring the exchange to life; random ones would take long to.
 fn open(pair: &mut Pair) {
@@ -18,7 +18,7 @@ fn open(pair: &mut Pair) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(config("proptest-regressions/against_naive.txt"))]
 
     #[test]
     fn every_command_has_the_same_effect(
@@ -105,4 +105,39 @@ fn too_many_instruments() {
     pair.run(&command(before, 85 + 100 * 4), 0);
     assert_eq!(pair.counts.get("TooManyInstruments"), Some(&1));
     assert_eq!(pair.engine.sequence(), before, "what is refused has no number");
+}
+
+/// It is skipped for small books, which is all that the other tests have.
+#[test]
+fn prefetching_takes_any_commands_and_changes_nothing() {
+    let limits = Limits { maximum_open_orders: 30_000, maximum_price_levels: 30_000, ..LIMITS };
+    let mut pair = Pair::new(limits);
+    open(&mut pair);
+    let mut engine = pair.engine;
+    let mut events = Vec::new();
+    for price_ticks in 1..=20_000 {
+        let place = Command::PlaceOrder(NewOrder {
+            instrument: 3,
+            account: 1,
+            side: Side::Buy,
+            time_in_force: TimeInForce::GoodTillCancel,
+            price_ticks,
+            quantity: 1,
+        });
+        let stamp = Stamp { sequence: engine.sequence() + 1, time_us: 100 };
+        engine.apply(stamp, &place, &mut events);
+    }
+    let state = engine.state_hash();
+    let mut random = Random(1);
+    for _ in 0..1000 {
+        let batch: Vec<Command> = (0..random.word() % 100)
+            .map(|_| match random.word() % 4 {
+                0 => Command::CancelOrder { order_id: random.word(), participant: 0 },
+                _ => command(random.word() % (2 * engine.sequence()), random.word()),
+            })
+            .collect();
+        engine.prefetch_batch(&batch);
+    }
+    assert_eq!(engine.state_hash(), state);
+    engine.validate();
 }

@@ -3,6 +3,7 @@
 use matcher::codec::{DecodeError, decode, encode};
 use matcher::*;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 fn side() -> impl Strategy<Value = Side> {
     prop_oneof![Just(Side::Buy), Just(Side::Sell)]
@@ -67,7 +68,15 @@ fn any_command() -> impl Strategy<Value = Command> {
     ]
 }
 
+/// Failing cases are kept in the repository, and tried first.
+fn config() -> ProptestConfig {
+    let kept = FileFailurePersistence::Direct("proptest-regressions/codec.txt");
+    ProptestConfig { failure_persistence: Some(Box::new(kept)), ..ProptestConfig::default() }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn what_is_encoded_is_decoded(
         commands in prop::collection::vec((any_command(), number()), 0..20),

@@ -5,7 +5,7 @@ mod support;
 use matcher::restore::OrderFault;
 use matcher::*;
 use proptest::prelude::*;
-use support::{LIMITS, Pair, command};
+use support::{LIMITS, Pair, command, config};
 
 /// As the tables give it back.
 fn rebuilt(engine: &Engine, limits: Limits) -> Engine {
@@ -29,6 +29,8 @@ fn rebuilt(engine: &Engine, limits: Limits) -> Engine {
 }
 
 proptest! {
+    #![proptest_config(config("proptest-regressions/restore.txt"))]
+
     #[test]
     fn a_rebuilt_engine_goes_on_as_the_first(
         before in prop::collection::vec(any::<u64>(), 1..300),
@@ -130,15 +132,9 @@ fn bad_orders_are_errors() {
     assert_eq!(fault_of(&|order| order.created_at_us = 51), CreatedInFuture);
     assert_eq!(fault_of(&|order| order.status = OrderStatus::Open), NotOpen);
     assert_eq!(fault_of(&|order| order.status = OrderStatus::Filled), NotOpen);
-    assert_eq!(
-        fault_of(&|order| order.time_in_force = TimeInForce::ImmediateOrCancel),
-        NotOpen
-    );
+    assert_eq!(fault_of(&|order| order.time_in_force = TimeInForce::ImmediateOrCancel), NotOpen);
     assert_eq!(fault_of(&|order| order.reject_reason = RejectReason::MarketClosed), NotOpen);
-    assert_eq!(
-        fault_of(&|bad| *bad = Order { order_id: 40, ..order(0, Side::Buy, 110) }),
-        Crossed
-    );
+    assert_eq!(fault_of(&|bad| *bad = Order { order_id: 40, ..order(0, Side::Buy, 110) }), Crossed);
     assert_eq!(fault_of(&|bad| *bad = order(40, Side::Sell, 100)), Crossed);
     assert_eq!(fault_of(&|order| order.order_id = 10), OutOfPriority);
     assert_eq!(engine.restore_order(&good), Ok(()));
@@ -152,18 +148,12 @@ fn limits_hold_when_restoring() {
     };
     let mut engine = fresh(Limits { maximum_open_orders: 1, ..LIMITS });
     engine.restore_order(&order(1, Side::Buy, 100)).unwrap();
-    assert_eq!(
-        fault_of(&mut engine, &order(2, Side::Buy, 100)),
-        OrderFault::TooManyOpenOrders
-    );
+    assert_eq!(fault_of(&mut engine, &order(2, Side::Buy, 100)), OrderFault::TooManyOpenOrders);
 
     let mut engine = fresh(Limits { maximum_price_levels: 1, ..LIMITS });
     engine.restore_order(&order(1, Side::Buy, 100)).unwrap();
     engine.restore_order(&order(2, Side::Buy, 100)).unwrap();
-    assert_eq!(
-        fault_of(&mut engine, &order(3, Side::Buy, 99)),
-        OrderFault::TooManyPriceLevels
-    );
+    assert_eq!(fault_of(&mut engine, &order(3, Side::Buy, 99)), OrderFault::TooManyPriceLevels);
     engine.validate();
 
     let mut engine = fresh(Limits { maximum_accounts: 1, maximum_instruments: 1, ..LIMITS });

@@ -524,6 +524,33 @@ fn bounds_that_are_set_too_low_halt_the_market_until_they_are_raised() {
     assert_consistent(&mut venue.superuser());
 }
 
+/// What was rejected under one bound stays rejected when it is executed again under another.
+#[test]
+fn a_bound_that_is_changed_does_not_change_the_past() {
+    let venue = Venue::start(&[("exchange.maximum_open_orders", "5")]);
+    let symbol = venue.instrument();
+    for bound in [100, 12] {
+        let mut session = venue.superuser();
+        session.wait_for_tables();
+        // The tables stay behind, so the next start executes what follows from the journal.
+        let projector = venue.stop_worker("projector");
+        let place = format!("SELECT status FROM exchange.place_order('{symbol}', 'buy', 1, 10)");
+        let answers: Vec<String> = (0..7).map(|_| session.one(&place)).collect();
+        assert!(bound != 100 || answers.contains(&"rejected".to_owned()));
+        session.run(&format!("ALTER SYSTEM SET exchange.maximum_open_orders = {bound}"));
+        venue.cluster().kill9().unwrap();
+        drop(projector);
+        venue.cluster().start().unwrap();
+        let mut session = venue.superuser();
+        session.place(&format!("'{symbol}', 'sell', 1, 10, 'IOC'"));
+        assert_consistent(&mut session);
+        let found = session.rows(
+            "SELECT count(*) FILTER (WHERE status = 'rejected'), count(*) FROM exchange.orders",
+        );
+        assert_eq!(found, [if bound == 100 { "2|8" } else { "2|16" }]);
+    }
+}
+
 #[test]
 fn workers_end_with_their_postmaster() {
     let venue = Venue::start(&[]);

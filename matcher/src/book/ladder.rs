@@ -227,10 +227,7 @@ mod tests {
             let probe = 1 + (random >> 11) as u32 % MAXIMUM_PRICE;
             for probe in [probe, price] {
                 let get = |found: Option<(&u32, &u32)>| found.map_or(NONE, |(_, &level)| level);
-                assert_eq!(
-                    ladder.get(&pages, probe),
-                    levels.get(&probe).copied().unwrap_or(NONE)
-                );
+                assert_eq!(ladder.get(&pages, probe), levels.get(&probe).copied().unwrap_or(NONE));
                 let next_above = get(levels.range(probe + 1..).next());
                 assert_eq!(ladder.next_above(&pages, probe), next_above);
                 let next_below = get(levels.range(..probe).next_back());

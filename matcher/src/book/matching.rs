@@ -7,109 +7,117 @@ use super::pool::{NONE, Slot};
 use super::{Books, rank};
 use crate::outcome::{Order, Trade};
 use crate::tape::Tape;
-use crate::{Event, InstrumentId, NewOrder, OrderId, OrderStatus, RejectReason, Side, TimeInForce};
+use crate::{
+    Event, InstrumentId, NewOrder, OrderId, OrderStatus, RejectReason, Side, Stamp, TimeInForce,
+};
 
-/// An order on its way through the book.
-#[derive(Clone, Copy)]
-pub(crate) struct Incoming {
-    pub(crate) id: OrderId,
-    pub(crate) created_at_us: i64,
-    pub(crate) terms: NewOrder,
-    pub(crate) remaining: i64,
-    pub(crate) turnover_ticks: i64,
-}
-
-impl Incoming {
-    pub(crate) fn new(id: OrderId, created_at_us: i64, terms: NewOrder) -> Self {
-        Self { id, created_at_us, terms, remaining: terms.quantity, turnover_ticks: 0 }
-    }
-
-    #[inline(always)]
-    fn filled(&self) -> i64 {
-        self.terms.quantity - self.remaining
-    }
-
-    /// The order as it stands, given what became of it.
-    #[inline(always)]
-    pub(crate) fn describe(&self, status: OrderStatus, reject_reason: RejectReason) -> Order {
-        Order {
-            order_id: self.id,
-            created_at_us: self.created_at_us,
-            price_ticks: self.terms.price_ticks,
-            quantity: self.terms.quantity,
-            filled: self.filled(),
-            remaining: if status.is_open() { self.remaining } else { 0 },
-            turnover_ticks: self.turnover_ticks,
-            instrument: self.terms.instrument,
-            account: self.terms.account,
-            side: self.terms.side,
-            time_in_force: self.terms.time_in_force,
-            status,
-            reject_reason,
-        }
-    }
+/// What an incoming order has traded so far.
+#[derive(Clone, Copy, Default)]
+struct Fills {
+    quantity: i64,
+    turnover_ticks: i64,
 }
 
 impl Books {
     /// Runs an order against the book. The caller has made sure that it may rest.
     #[inline(always)]
-    pub(crate) fn place(&mut self, mut incoming: Incoming, tape: &mut Tape<'_>) -> Order {
-        let NewOrder { instrument, side, price_ticks, time_in_force, .. } = incoming.terms;
-        self.trade(&mut incoming, tape);
+    pub(crate) fn place(&mut self, stamp: Stamp, new: &NewOrder, tape: &mut Tape<'_>) -> Order {
+        let order_id = stamp.sequence;
+        let NewOrder { instrument, side, price_ticks, .. } = *new;
+        let maker_side = side.opposite();
+        let limit = rank(maker_side, price_ticks);
+        let fills = if self.book(instrument).best_rank[maker_side as usize] <= limit {
+            self.trade(order_id, new, tape)
+        } else {
+            Fills::default()
+        };
 
-        let order_id = incoming.id;
-        let remaining = incoming.remaining;
+        let remaining = new.quantity - fills.quantity;
         let status = if remaining == 0 {
             OrderStatus::Filled
-        } else if time_in_force == TimeInForce::ImmediateOrCancel {
+        } else if new.time_in_force == TimeInForce::ImmediateOrCancel {
             let quantity = remaining;
             tape.record(Event::Cancelled { order_id, instrument, side, price_ticks, quantity });
             OrderStatus::Cancelled
         } else {
-            self.rest(&incoming);
+            let order = OpenOrder {
+                id: order_id,
+                remaining,
+                quantity: new.quantity,
+                improvement_ticks: fills.turnover_ticks - price_ticks * fills.quantity,
+                created_at_us: stamp.time_us,
+                account: new.account,
+                ..OpenOrder::default()
+            };
+            self.append(instrument, side, price_ticks as u32, order);
             tape.record(Event::Rested { order_id, instrument, side, price_ticks, remaining });
-            if incoming.filled() == 0 { OrderStatus::Open } else { OrderStatus::PartiallyFilled }
+            OpenOrder::status(fills.quantity)
         };
-        incoming.describe(status, RejectReason::None)
-    }
-
-    /// Trades with whatever the order's limit reaches, best price first.
-    #[inline(always)]
-    fn trade(&mut self, incoming: &mut Incoming, tape: &mut Tape<'_>) {
-        let book = incoming.terms.instrument as usize - 1;
-        let maker_side = incoming.terms.side.opposite();
-        let limit = rank(maker_side, incoming.terms.price_ticks);
-        while incoming.remaining > 0 && self.books[book].best_rank[maker_side as usize] <= limit {
-            let level = self.books[book].best_level[maker_side as usize];
-            self.trade_at(level, incoming, tape);
+        Order {
+            order_id,
+            created_at_us: stamp.time_us,
+            price_ticks,
+            quantity: new.quantity,
+            filled: fills.quantity,
+            remaining: if status.is_open() { remaining } else { 0 },
+            turnover_ticks: fills.turnover_ticks,
+            instrument,
+            account: new.account,
+            side,
+            time_in_force: new.time_in_force,
+            status,
+            reject_reason: RejectReason::None,
         }
     }
 
-    /// Trades with the orders of one level, oldest first.
-    fn trade_at(&mut self, level_slot: Slot, incoming: &mut Incoming, tape: &mut Tape<'_>) {
-        let level = self.levels[level_slot];
-        assert!(level.side() != incoming.terms.side && level.head != NONE);
-        let price_ticks = level.price_ticks();
-        let before = incoming.remaining;
+    /// Trades with whatever the order's limit reaches, best price first.
+    fn trade(&mut self, order_id: OrderId, new: &NewOrder, tape: &mut Tape<'_>) -> Fills {
+        let maker_side = new.side.opposite();
+        let limit = rank(maker_side, new.price_ticks);
+        let mut fills = Fills::default();
+        while fills.quantity < new.quantity
+            && self.book(new.instrument).best_rank[maker_side as usize] <= limit
+        {
+            self.trade_at_best(order_id, new, &mut fills, tape);
+        }
+        fills
+    }
+
+    /// Trades with the orders of the best level, oldest first.
+    fn trade_at_best(
+        &mut self,
+        order_id: OrderId,
+        new: &NewOrder,
+        fills: &mut Fills,
+        tape: &mut Tape<'_>,
+    ) {
+        let maker_side = new.side.opposite();
+        let book = self.book(new.instrument);
+        let price_ticks = book.best_rank[maker_side as usize].abs();
+        let level_slot = book.best_level[maker_side as usize];
+        let mut remaining = new.quantity - fills.quantity;
+        let mut traded = 0;
         let mut makers_filled = 0;
-        let mut maker_slot = level.head;
-        while maker_slot != NONE && incoming.remaining > 0 {
+        let mut maker_slot = self.levels[level_slot].head;
+        assert!(maker_slot != NONE);
+        while maker_slot != NONE && remaining > 0 {
             let maker = &mut self.orders[maker_slot];
-            let quantity = maker.remaining.min(incoming.remaining);
+            let quantity = maker.remaining.min(remaining);
             assert!(quantity > 0);
             maker.remaining -= quantity;
-            incoming.remaining -= quantity;
+            remaining -= quantity;
+            traded += quantity;
             let trade_id = tape.next_trade_id();
             tape.record(Event::Trade(Trade {
                 trade_id,
-                instrument: incoming.terms.instrument,
-                taker_side: incoming.terms.side,
+                instrument: new.instrument,
+                taker_side: new.side,
                 price_ticks,
                 quantity,
                 maker_order_id: maker.id,
-                taker_order_id: incoming.id,
+                taker_order_id: order_id,
                 maker_account: maker.account,
-                taker_account: incoming.terms.account,
+                taker_account: new.account,
                 maker_remaining: maker.remaining,
             }));
             if maker.remaining == 0 {
@@ -120,15 +128,14 @@ impl Books {
             }
         }
 
-        let traded = before - incoming.remaining;
-        incoming.turnover_ticks += price_ticks * traded;
+        fills.quantity += traded;
+        fills.turnover_ticks += price_ticks * traded;
         let level = &mut self.levels[level_slot];
         level.quantity -= traded;
         level.orders -= makers_filled;
         level.head = maker_slot;
-        assert!(level.quantity >= 0);
         if maker_slot == NONE {
-            assert!(level.quantity == 0 && level.orders == 0);
+            level.tail = NONE;
             self.remove_level(level_slot);
         } else {
             assert!(level.quantity > 0 && level.orders > 0);
@@ -136,62 +143,36 @@ impl Books {
         }
     }
 
-    /// Puts what is left of an order at the tail of its level.
-    #[inline(always)]
-    fn rest(&mut self, incoming: &Incoming) {
-        let NewOrder { instrument, side, price_ticks, account, quantity, .. } = incoming.terms;
-        self.append(
-            instrument,
-            side,
-            price_ticks as u32,
-            OpenOrder {
-                id: incoming.id,
-                remaining: incoming.remaining,
-                quantity,
-                improvement_ticks: incoming.turnover_ticks - price_ticks * incoming.filled(),
-                created_at_us: incoming.created_at_us,
-                account,
-                ..OpenOrder::default()
-            },
-        );
-    }
-
     /// Puts an order at the tail of its level.
     #[inline(always)]
-    pub(crate) fn append(
+    pub(super) fn append(
         &mut self,
         instrument: InstrumentId,
         side: Side,
         price: u32,
-        mut order: OpenOrder,
+        order: OpenOrder,
     ) {
         assert!(order.remaining > 0 && order.remaining <= order.quantity);
-        let ladder = &self.books[instrument as usize - 1].ladder;
-        let mut level_slot = ladder.get(&self.pages, price);
+        let mut level_slot = self.book(instrument).ladder.get(&self.pages, price);
         if level_slot == NONE {
             level_slot = self.create_level(instrument, side, price);
         }
         let slot = self.orders.take();
+        let orders = self.orders.slots_mut();
         let level = &mut self.levels[level_slot];
         assert!(level.side() == side, "the book would be crossed");
-        order.level = level_slot;
-        order.previous = level.tail;
+        let previous = level.tail;
         // Writes to slot NONE, which nobody reads, if the order is the first.
-        self.orders[level.tail].next = slot;
-        level.head = if level.tail == NONE { slot } else { level.head };
+        orders[previous as usize].next = slot;
+        level.head = if previous == NONE { slot } else { level.head };
         level.tail = slot;
         level.quantity += order.remaining;
         level.orders += 1;
-        self.orders[slot] = order;
-        self.locator.insert(order.id, slot, |slot| self.orders[slot].id);
+        orders[slot as usize] = OpenOrder { level: level_slot, previous, next: NONE, ..order };
+        self.locator.insert(order.id, slot, |slot| orders[slot as usize].id);
     }
 
-    fn create_level(
-        &mut self,
-        instrument: InstrumentId,
-        side: Side,
-        price: u32,
-    ) -> Slot {
+    fn create_level(&mut self, instrument: InstrumentId, side: Side, price: u32) -> Slot {
         let slot = self.levels.take();
         self.levels[slot] = Level::new(instrument, side, price);
         let book = &mut self.books[instrument as usize - 1];

@@ -31,7 +31,6 @@ use locator::Locator;
 use open_order::OpenOrder;
 use pool::{NONE, Pool};
 
-pub(crate) use matching::Incoming;
 pub(crate) use pool::Slot;
 
 /// The most open orders that an engine can be set to. Together with
@@ -194,30 +193,28 @@ impl Books {
         self.orders[slot].account
     }
 
-    /// Takes an order out of its book; returns it as it was, and as it is now.
+    /// Takes an order out of its book; returns it as it is then, and what was cancelled.
     #[inline(always)]
-    pub(crate) fn cancel(&mut self, slot: Slot) -> (Order, Order) {
-        let order = self.orders[slot];
-        assert!(order.id != 0 && order.remaining > 0);
-        let before = order.describe(&self.levels[order.level]);
+    pub(crate) fn cancel(&mut self, slot: Slot) -> (Order, i64) {
+        let orders = self.orders.slots_mut();
+        let order = orders[slot as usize];
+        let OpenOrder { remaining, next, previous, level: level_slot, .. } = order;
+        assert!(order.id != 0 && remaining > 0);
+        let level = &mut self.levels[level_slot];
+        let resting = order.describe(level);
 
         // Where the list ends this writes to slot NONE, which nobody reads.
-        self.orders[order.previous].next = order.next;
-        self.orders[order.next].previous = order.previous;
-        let level = &mut self.levels[order.level];
-        level.head = if order.previous == NONE { order.next } else { level.head };
-        level.tail = if order.next == NONE { order.previous } else { level.tail };
-        level.quantity -= order.remaining;
+        orders[previous as usize].next = next;
+        orders[next as usize].previous = previous;
+        level.head = if previous == NONE { next } else { level.head };
+        level.tail = if next == NONE { previous } else { level.tail };
+        level.quantity -= remaining;
         level.orders -= 1;
-        assert!(level.quantity >= 0);
         if level.orders == 0 {
-            assert!(level.quantity == 0 && level.head == NONE && level.tail == NONE);
-            self.remove_level(order.level);
+            self.remove_level(level_slot);
         }
         self.release(slot);
-
-        let after = Order { remaining: 0, status: OrderStatus::Cancelled, ..before };
-        (before, after)
+        (Order { remaining: 0, status: OrderStatus::Cancelled, ..resting }, remaining)
     }
 
     /// Makes an order smaller in its place.
@@ -244,6 +241,8 @@ impl Books {
     /// Takes a level without orders out of its book.
     fn remove_level(&mut self, slot: Slot) {
         let level = self.levels[slot];
+        assert!(level.orders == 0 && level.quantity == 0);
+        assert!(level.head == NONE && level.tail == NONE);
         let side = level.side();
         let book = &mut self.books[level.instrument() as usize - 1];
         if book.best_level[side as usize] == slot {

@@ -29,24 +29,31 @@ pub(crate) struct OpenOrder {
 const _: () = assert!(size_of::<OpenOrder>() == 64);
 
 impl OpenOrder {
+    /// Of an order in the book.
+    #[inline(always)]
+    pub(crate) fn status(filled: i64) -> OrderStatus {
+        if filled == 0 { OrderStatus::Open } else { OrderStatus::PartiallyFilled }
+    }
+
     /// The order as the rest of the world knows it.
     #[inline(always)]
     pub(crate) fn describe(&self, level: &Level) -> Order {
         let filled = self.quantity - self.remaining;
+        let price_ticks = level.price_ticks();
         Order {
             order_id: self.id,
             created_at_us: self.created_at_us,
-            price_ticks: level.price_ticks(),
+            price_ticks,
             quantity: self.quantity,
             filled,
             remaining: self.remaining,
-            turnover_ticks: level.price_ticks() * filled + self.improvement_ticks,
+            turnover_ticks: price_ticks * filled + self.improvement_ticks,
             instrument: level.instrument(),
             account: self.account,
             side: level.side(),
             // Nothing else rests.
             time_in_force: TimeInForce::GoodTillCancel,
-            status: if filled == 0 { OrderStatus::Open } else { OrderStatus::PartiallyFilled },
+            status: Self::status(filled),
             reject_reason: RejectReason::None,
         }
     }

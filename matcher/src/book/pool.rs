@@ -59,7 +59,14 @@ impl<T> Pool<T> {
 
     #[inline(always)]
     pub(crate) fn is_full(&self) -> bool {
-        self.in_use() == self.capacity
+        self.free.is_empty() && self.slots.len() > self.capacity as usize
+    }
+
+    /// All slots. A borrowed slice stays in registers, which the pool itself, once
+    /// anything was written, does not.
+    #[inline(always)]
+    pub(crate) fn slots_mut(&mut self) -> &mut [T] {
+        &mut self.slots
     }
 
     pub(crate) fn capacity(&self) -> u32 {

@@ -1,33 +1,72 @@
-//! Touches what a command will need.
+//! Touches what the commands of a batch will need.
 //!
-//! These are plain loads whose results nobody waits for. They come in chains (id to order
-//! to neighbours, price to page to level), and the chains of several commands do not
-//! depend on each other, so that the processor has the misses of a whole batch under way
-//! at once instead of one after the other.
+//! What a command needs lies at the end of a chain of look-ups: from id to order to its
+//! neighbours and level, from price to page to level to last order. One command after the
+//! other, each link is a cache miss that everything waits for. Here the whole batch takes
+//! the first link, then the whole batch the second, and so on: the misses of one step do
+//! not depend on each other, so the processor has as many of them under way as it can.
+//!
+//! The touches are plain loads of which nobody uses the result.
 
-use super::{Books, Slot};
-use crate::{NewOrder, OrderId};
+use super::Books;
+use super::pool::{NONE, Slot};
+use crate::{Command, PREFETCH_BATCH};
+use std::borrow::Borrow;
 use std::hint::black_box;
 
+/// As many orders as fit a second-level cache of a megabyte. A book that is smaller is
+/// faster without.
+const WORTH_IT: u32 = 16_384;
+
 impl Books {
-    #[inline(always)]
-    pub(crate) fn prefetch_place(&self, new: &NewOrder) {
-        let Some(book) = self.books.get((new.instrument as usize).wrapping_sub(1)) else {
-            return;
-        };
-        if new.price_ticks < 1 || new.price_ticks > book.maximum_price_ticks {
+    pub(crate) fn prefetch<C: Borrow<Command>>(&self, batch: impl IntoIterator<Item = C>) {
+        if self.open_orders() < WORTH_IT {
             return;
         }
-        let level = &self.levels[book.ladder.get(&self.pages, new.price_ticks as u32)];
-        let best = &self.levels[book.best_level[new.side.opposite() as usize]];
-        black_box(self.orders[level.tail].id ^ self.orders[best.head].id);
+        // The level that a new order might rest in, and the order that another command is
+        // about. Slot NONE, always at hand, stands for what a command has not: a branch
+        // could not be predicted.
+        let mut levels = [NONE; PREFETCH_BATCH];
+        let mut orders = [NONE; PREFETCH_BATCH];
+        let mut count = 0;
+        for (index, command) in batch.into_iter().take(PREFETCH_BATCH).enumerate() {
+            count = index + 1;
+            match command.borrow() {
+                Command::PlaceOrder(new) => {
+                    levels[index] = self.level_at(new.instrument, new.price_ticks);
+                }
+                Command::CancelOrder { order_id, .. } | Command::ReduceOrder { order_id, .. } => {
+                    orders[index] = self.locator.guess(*order_id);
+                }
+                _ => {}
+            }
+        }
+        // The last order of that level, and the level of that order.
+        let mut tails = [NONE; PREFETCH_BATCH];
+        let mut levels_of_orders = [NONE; PREFETCH_BATCH];
+        for index in 0..count {
+            tails[index] = self.levels[levels[index]].tail;
+            levels_of_orders[index] = self.orders[orders[index]].level;
+        }
+        let mut touched = 0;
+        for index in 0..count {
+            let order = &self.orders[orders[index]];
+            touched ^= self.orders[tails[index]].id
+                ^ self.orders[order.next].id
+                ^ self.orders[order.previous].id
+                ^ u64::from(self.levels[levels_of_orders[index]].tail);
+        }
+        black_box(touched);
     }
 
+    /// The level at a price, if instrument and price are valid and there is one.
     #[inline(always)]
-    pub(crate) fn prefetch_open(&self, id: OrderId) {
-        let slot: Slot = self.locator.guess(id);
-        let order = &self.orders[slot];
-        let neighbours = self.orders[order.next].id ^ self.orders[order.previous].id;
-        black_box(neighbours ^ u64::from(self.levels[order.level].head));
+    fn level_at(&self, instrument: u32, price_ticks: i64) -> Slot {
+        match self.books.get((instrument as usize).wrapping_sub(1)) {
+            Some(book) if (1..=book.maximum_price_ticks).contains(&price_ticks) => {
+                book.ladder.get(&self.pages, price_ticks as u32)
+            }
+            _ => NONE,
+        }
     }
 }

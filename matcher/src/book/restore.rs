@@ -29,19 +29,15 @@ impl Books {
 
     /// Puts an order that passed [`Books::check_restored`] at the tail of its level.
     pub(crate) fn restore(&mut self, order: &Order) {
-        self.append(
-            order.instrument,
-            order.side,
-            order.price_ticks as u32,
-            OpenOrder {
-                id: order.order_id,
-                remaining: order.remaining,
-                quantity: order.quantity,
-                improvement_ticks: order.turnover_ticks - order.price_ticks * order.filled,
-                created_at_us: order.created_at_us,
-                account: order.account,
-                ..OpenOrder::default()
-            },
-        );
+        let open = OpenOrder {
+            id: order.order_id,
+            remaining: order.remaining,
+            quantity: order.quantity,
+            improvement_ticks: order.turnover_ticks - order.price_ticks * order.filled,
+            created_at_us: order.created_at_us,
+            account: order.account,
+            ..OpenOrder::default()
+        };
+        self.append(order.instrument, order.side, order.price_ticks as u32, open);
     }
 }

@@ -155,8 +155,7 @@ fn expect(venue: &Venue, block: &BTreeMap<String, (i64, i64)>, step: &Value) {
                 let levels = venue.depth(side);
                 // As many levels as the case knows; no level is written as zeros.
                 for (index, expected) in items(expected).enumerate() {
-                    let (price, orders, quantity) =
-                        levels.get(index).copied().unwrap_or((0, 0, 0));
+                    let (price, orders, quantity) = levels.get(index).copied().unwrap_or((0, 0, 0));
                     let found = [price, i64::from(orders), quantity];
                     let expected: Vec<i64> = items(expected).map(number).collect();
                     assert_eq!(found, *expected, "{step}");
@@ -176,8 +175,7 @@ fn expect(venue: &Venue, block: &BTreeMap<String, (i64, i64)>, step: &Value) {
                 other => panic!("state {other}"),
             };
             assert!(expected, "{step}: {order:?}");
-            let of_last: Vec<_> =
-                venue.fills.iter().filter(|fill| step["id"] == *fill.0).collect();
+            let of_last: Vec<_> = venue.fills.iter().filter(|fill| step["id"] == *fill.0).collect();
             if let Some(matched) = step.get("matched") {
                 assert_eq!(!of_last.is_empty(), matched.as_bool().unwrap(), "{step}");
             }

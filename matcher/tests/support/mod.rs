@@ -2,7 +2,14 @@
 //! get the same ones.
 
 use matcher::*;
+use proptest::test_runner::{Config as ProptestConfig, FileFailurePersistence};
 use std::collections::BTreeMap;
+
+/// Failing cases are kept in the repository, and tried first.
+pub fn config(file: &'static str) -> ProptestConfig {
+    let kept = FileFailurePersistence::Direct(file);
+    ProptestConfig { failure_persistence: Some(Box::new(kept)), ..ProptestConfig::default() }
+}
 
 /// Numbers drawn from one random word: the smaller the word, the plainer the draws, which
 /// is what proptest needs to make a failing case simple.
@@ -103,10 +110,9 @@ pub fn command(last: Sequence, word: u64) -> Command {
                 },
             })
         }
-        55..75 => Command::CancelOrder {
-            order_id: recent(draw),
-            participant: draw.below(4) as u32,
-        },
+        55..75 => {
+            Command::CancelOrder { order_id: recent(draw), participant: draw.below(4) as u32 }
+        }
         75..85 => Command::ReduceOrder {
             order_id: recent(draw),
             participant: draw.below(2) as u32,

@@ -129,11 +129,19 @@ impl Post {
 
     /// Waits until the matcher has made the shared memory that of this venue.
     fn wait_for_venue(&self) {
-        let extension = self.wait_for_extension();
         // SAFETY: reading an OID of this process.
-        let venue = (unsafe { pg_sys::MyDatabaseId }.to_u32(), extension.to_u32());
-        while self.shared.control.venue() != Some(venue) {
-            self.check_waiting();
+        let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
+        loop {
+            // Anew each time: it may be dropped and created again meanwhile.
+            let extension = self.wait_for_extension().to_u32();
+            match self.shared.control.venue() {
+                Some(venue) if venue == (database, extension) => break,
+                // The matcher serves one that is not there any more, and has not noticed.
+                Some(_) if transaction(find_extension).to_u32() == extension => {
+                    self.shared.control.close_venue();
+                }
+                _ => {}
+            }
             self.sleep_for(Duration::from_millis(20), || false);
         }
         // The tables first: if the extension is still there after, they are its own.

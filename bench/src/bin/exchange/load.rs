@@ -20,7 +20,9 @@ const SENDERS: u16 = 2;
 /// Sends the peak rate for some seconds, prints the lag of the tables over time, waits
 /// until they have caught up, and prints what was sustained.
 pub fn run(cluster: &Cluster, client: &mut Client, symbols: u16, seconds: u32) -> Result<()> {
-    client.batch_execute("SELECT exchange.wait_for('projected'); VACUUM; CHECKPOINT")?;
+    for quiet_down in ["SELECT exchange.wait_for('projected')", "VACUUM", "CHECKPOINT"] {
+        client.batch_execute(quiet_down)?;
+    }
     let commands = PEAK_PER_SECOND * u64::from(seconds);
     let stream = stream::generate(symbols, commands, 100, 42);
     let total = stream.records.len() as u64;
@@ -79,8 +81,7 @@ struct Position {
 }
 
 fn position(client: &mut Client) -> Result<Position> {
-    let row =
-        client.query_one("SELECT matched, projected FROM exchange.pg_stat_exchange", &[])?;
+    let row = client.query_one("SELECT matched, projected FROM exchange.pg_stat_exchange", &[])?;
     Ok(Position { matched: row.get(0), projected: row.get(1) })
 }
 

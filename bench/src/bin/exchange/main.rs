@@ -35,13 +35,18 @@ fn main() -> Result<()> {
     set_up(&mut client)?;
     let pgbench = Pgbench::new(&cluster)?;
 
-    println!("\none call a transaction (pgbench, prepared statements, median of {} turns)", plan.turns);
+    println!(
+        "\none call a transaction (pgbench, prepared statements, median of {} turns)",
+        plan.turns
+    );
     calls(&pgbench, &plan)?;
     println!("\narrays of 1,000 orders a call, durable and answered");
     arrays(&pgbench, &plan)?;
     println!("\nlatency of place_order, durable, at 10,000 orders/s");
     latency(&pgbench, &mut client, &plan)?;
-    println!("\nthe whole exchange: {SYMBOLS} symbols, half new orders, 45 % cancels, 5 % marketable");
+    println!(
+        "\nthe whole exchange: {SYMBOLS} symbols, half new orders, 45 % cancels, 5 % marketable"
+    );
     load::run(&cluster, &mut client, SYMBOLS, plan.load_seconds)
 }
 

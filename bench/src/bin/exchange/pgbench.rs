@@ -15,7 +15,8 @@ pub struct Pgbench<'cluster> {
 impl<'cluster> Pgbench<'cluster> {
     /// With a script file of its own.
     pub fn new(cluster: &'cluster Cluster) -> Result<Self> {
-        let script = std::env::temp_dir().join(format!("pg_exchange-bench-{}.sql", std::process::id()));
+        let script =
+            std::env::temp_dir().join(format!("pg_exchange-bench-{}.sql", std::process::id()));
         Ok(Self { cluster, script })
     }
 
