@@ -1,5 +1,6 @@
 //! Following the commands: from the ring as long as it holds them, else from the journal.
 
+use matcher::engine::PREFETCH_BATCH;
 use matcher::{Command, Engine, Event, Outcome, Sequence, Stamp};
 
 use super::journal::{self, Batch};
@@ -51,10 +52,10 @@ impl Follower {
         batch: &Batch,
         mut each: impl FnMut(&Engine, Stamp, &Command, &Outcome, &[Event]),
     ) -> Result<(), String> {
-        const AHEAD: usize = 8;
         for (index, (stamp, command)) in batch.commands.iter().enumerate() {
-            if let Some((_, coming)) = batch.commands.get(index + AHEAD) {
-                self.engine.prefetch(coming);
+            if index.is_multiple_of(PREFETCH_BATCH) {
+                self.engine
+                    .prefetch_batch(batch.commands[index..].iter().map(|(_, command)| command));
             }
             if stamp.sequence != self.sequence() + 1 {
                 return Err(format!(

@@ -1,6 +1,7 @@
 //! The matcher: takes submissions, gives each command its number and its time, executes
 //! it, and answers. It touches no table while the market runs.
 
+use matcher::engine::PREFETCH_BATCH;
 use matcher::{Engine, Event, Outcome, Stamp};
 use pgrx::pg_sys;
 
@@ -16,11 +17,9 @@ use crate::shared::control::{Role, WorkerState};
 use crate::shared::mailbox::Answer;
 use crate::shared::ring::{Entry, Origin};
 
-/// So many commands of a submission share a look at the clock, and become visible to the
-/// journaler together.
-const STRIDE: usize = 64;
-/// How far ahead the engine is told what is coming.
-const AHEAD: usize = 8;
+/// So many commands of a submission share a look at the clock, become visible to the
+/// journaler together, and are announced to the engine together.
+const STRIDE: usize = PREFETCH_BATCH;
 
 /// The work of the matcher.
 pub fn run(post: Post) -> ! {
@@ -247,12 +246,13 @@ impl Matching {
             (self.engine.sequence(), self.engine.counters().last_trade_id);
         let mut time_us = self.now_us();
         for index in start..count {
-            if index > start && index.is_multiple_of(STRIDE) {
-                time_us = self.now_us();
-                self.show(false);
-            }
-            if index + AHEAD < count {
-                self.engine.prefetch(&mailbox.command(index + AHEAD));
+            if index.is_multiple_of(STRIDE) {
+                if index > start {
+                    time_us = self.now_us();
+                    self.show(false);
+                }
+                let coming = index..count.min(index + STRIDE);
+                self.engine.prefetch_batch(coming.map(|index| mailbox.command(index)));
             }
             let command = mailbox.command(index);
             if let Err(refusal) = self.engine.check(&command) {
