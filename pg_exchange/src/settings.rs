@@ -19,7 +19,7 @@ static MAXIMUM_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1_024);
 static MATCHER_CORE: GucSetting<i32> = GucSetting::<i32>::new(-1);
 // Longer than the gap between the orders of one busy client, so that it need not be woken
 // for each; an idle exchange sleeps all the same.
-static SPIN_US: GucSetting<i32> = GucSetting::<i32>::new(100);
+static SPIN_US: GucSetting<i32> = GucSetting::<i32>::new(50);
 static TIME_ZONE: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
 static SIMULATED_CLOCK: GucSetting<bool> = GucSetting::<bool>::new(false);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use venue::cluster::{Cluster, SUPERUSER, StopMode};
 
@@ -103,7 +104,7 @@ fn a_server_is_outdated_after_a_change_of_its_settings() {
     let cluster = folder.cluster();
     cluster.start().unwrap();
     assert_eq!(cluster.outdated("pg_exchange_of_nowhere").unwrap(), None);
-    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+    let later = SystemTime::now() + Duration::from_secs(5);
     fs::File::options()
         .append(true)
         .open(cluster.data_directory().join("venue.conf"))
@@ -135,11 +136,20 @@ fn a_failure_to_start_shows_the_server_log() {
 
 #[test]
 fn clusters_of_killed_tests_are_removed() {
-    // No process has the highest number.
-    let orphan = std::env::temp_dir().join(format!("pg_exchange-test-{}-0", u32::MAX));
-    let cluster = Cluster::create(&orphan, PLAIN).unwrap();
+    let folder = Folder::new("orphan");
+    let cluster = folder.cluster();
     cluster.start().unwrap();
+    let pid = fs::read_to_string(cluster.data_directory().join("postmaster.pid")).unwrap();
+    let process = Path::new("/proc").join(pid.lines().next().unwrap()).join("cwd");
+    assert!(fs::read_link(&process).is_ok());
+    // From now on it is a cluster of a test process that does not exist: no process has the
+    // highest number. Every test that makes a cluster removes it, of whatever test run.
+    let orphan = std::env::temp_dir().join(format!("pg_exchange-test-{}-0", u32::MAX));
+    fs::rename(&folder.0, &orphan).unwrap();
     let _new = Cluster::temporary(PLAIN).unwrap();
-    assert!(!cluster.is_running());
-    assert!(!Path::new(&orphan).exists());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while orphan.exists() || fs::read_link(&process).is_ok() {
+        assert!(Instant::now() < deadline, "{} is still there", orphan.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
