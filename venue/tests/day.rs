@@ -63,7 +63,11 @@ fn the_same_seed_gives_the_same_tables_and_a_day_is_traded_once() {
     let (one_venue, other) = (Venue::new(), Venue::new());
     let never = AtomicBool::new(false);
     for venue in [&one_venue, &other] {
-        assert!(matches!(venue.trade(&never), Outcome::Traded(totals) if totals.marketable > 50));
+        let outcome = venue.trade(&never);
+        assert!(
+            matches!(outcome, Outcome::Traded(totals) if totals.marketable > 50),
+            "{outcome:?}"
+        );
     }
     let before = tables(&mut one_venue.client());
     assert_eq!(before, tables(&mut other.client()));

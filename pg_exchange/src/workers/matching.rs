@@ -125,6 +125,10 @@ fn settle_bounds(post: Post) {
         }
         transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
     }
+    // Open orders that do not fit the new bounds halt the market; the old ones stay on
+    // record, so that other ones can be set.
+    let Some(fits) = one_moment(|| recovery::load(settings)) else { post.close_venue() };
+    post.or_halt(fits.map(|_| ()));
     projection.bounds = settings;
     transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
 }
