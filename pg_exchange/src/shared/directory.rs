@@ -64,7 +64,8 @@ pub struct Counts {
 pub struct Directory {
     counts: &'static Counts,
     instruments: Growing<Instrument>,
-    accounts: Growing<AccountEntry>,
+    /// Participant and owner of each account, in one word: the owner may be found later.
+    accounts: &'static [AtomicU64],
 }
 
 impl Directory {
@@ -72,12 +73,12 @@ impl Directory {
     pub fn new(
         counts: &'static Counts,
         instruments: &'static [Cell<Instrument>],
-        accounts: &'static [Cell<AccountEntry>],
+        accounts: &'static [AtomicU64],
     ) -> Self {
         Self {
             counts,
             instruments: Growing { count: &counts.instruments, entries: instruments },
-            accounts: Growing { count: &counts.accounts, entries: accounts },
+            accounts,
         }
     }
 
@@ -121,16 +122,38 @@ impl Directory {
 
     /// How many accounts there are.
     pub fn account_count(&self) -> u32 {
-        self.accounts.len()
+        self.counts.accounts.load(Ordering::Acquire)
     }
 
     /// An account.
     pub fn account(&self, id: AccountId) -> Option<AccountEntry> {
-        self.accounts.get(id.checked_sub(1)?)
+        let index = id.checked_sub(1).filter(|index| *index < self.account_count())?;
+        let word = self.accounts[index as usize].load(Ordering::Relaxed);
+        Some(AccountEntry {
+            participant: (word >> 32) as u32,
+            owner: pg_sys::Oid::from(word as u32),
+        })
     }
 
     /// Adds the next account.
     pub fn add_account(&self, account: AccountEntry) {
-        self.accounts.push(account);
+        let index = self.account_count();
+        self.accounts[index as usize].store(account.word(), Ordering::Relaxed);
+        self.counts.accounts.store(index + 1, Ordering::Release);
+    }
+
+    /// Says who owns an account: its opener knows a role that its own transaction has
+    /// just created, and that the projector cannot see yet.
+    pub fn set_owner(&self, id: AccountId, owner: pg_sys::Oid) {
+        if let Some(account) = self.account(id) {
+            let word = AccountEntry { owner, ..account }.word();
+            self.accounts[id as usize - 1].store(word, Ordering::Relaxed);
+        }
+    }
+}
+
+impl AccountEntry {
+    fn word(self) -> u64 {
+        u64::from(self.participant) << 32 | u64::from(self.owner.to_u32())
     }
 }

@@ -20,7 +20,7 @@ use pgrx::pg_sys;
 use self::arrivals::{Arrivals, Positions};
 use self::boards::Boards;
 use self::control::Control;
-use self::directory::{AccountEntry, Directory};
+use self::directory::Directory;
 use self::mailbox::Mailbox;
 use self::ring::{Ring, Slot};
 use self::statistics::Statistics;
@@ -122,8 +122,7 @@ fn lay_out(base: *mut u8) -> (usize, Option<Shared>) {
     let slots = layout.array::<Slot>(settings::ring_slots());
     let counts = layout.one::<directory::Counts>();
     let instrument_entries = layout.array::<directory::Cell<Instrument>>(instruments);
-    let account_entries =
-        layout.array::<directory::Cell<AccountEntry>>(limits.maximum_accounts as usize);
+    let account_entries = layout.array::<AtomicU64>(limits.maximum_accounts as usize);
     let depth = settings::book_depth();
     let words = layout.array::<AtomicU64>(instruments * boards::board_words(depth));
     let mailboxes = layout.array::<mailbox::Header>(backends);

@@ -96,7 +96,10 @@ pub fn open_account(call: Call) -> Datum {
     };
     let answer = desk.submit(&Command::OpenAccount { owner }, AnswerWhen::Projected);
     match expect(answer, |_| format!("The owner is {owner}.")) {
-        Outcome::Account(id) => Datum::from(id),
+        Outcome::Account(id) => {
+            desk.venue().shared.directory.set_owner(id, role);
+            Datum::from(id)
+        }
         other => unreachable!("open_account came to {other:?}"),
     }
 }

@@ -2,14 +2,14 @@
 //! it, and answers. It touches no table while the market runs.
 
 use matcher::engine::PREFETCH_BATCH;
-use matcher::{Engine, Event, Outcome, Stamp};
+use matcher::{Command, Engine, Event, Outcome, Stamp};
 use pgrx::pg_sys;
 
 use super::follower::Follower;
 use super::patience::Patience;
 use super::projection::Projection;
 use super::recovery::{self, Bounds};
-use super::{IDLE, Post, end, journal, now_us, one_moment, transaction};
+use super::{IDLE, Post, end, journal, now_us, one_moment, reload_settings, transaction};
 use crate::relation;
 use crate::settings;
 use crate::shared::arrivals::Arrival;
@@ -167,6 +167,8 @@ struct Matching {
     post: Post,
     engine: Engine,
     events: Vec<Event>,
+    /// How often settings had been read when the clock was moved by a command.
+    advanced_at: Option<u64>,
 }
 
 impl Matching {
@@ -174,7 +176,7 @@ impl Matching {
         let shared = post.shared;
         shared.control.set_market_open(engine.market_is_open());
         shared.statistics.count(now_us(), 0, 0, engine.open_orders().into());
-        Self { post, engine, events: Vec::with_capacity(1024) }
+        Self { post, engine, events: Vec::with_capacity(1024), advanced_at: None }
     }
 
     /// Finishes the submission that the matcher before was at, if there is one: from
@@ -230,8 +232,14 @@ impl Matching {
         }
     }
 
+    /// Whether `exchange.simulated_clock` is on. The news may come a moment later here than
+    /// to the session that has it switched on and moves the clock.
+    fn is_simulated(&self) -> bool {
+        settings::simulated_clock() || self.advanced_at == Some(reload_settings())
+    }
+
     fn now_us(&self) -> i64 {
-        let clock_us = if settings::simulated_clock() {
+        let clock_us = if self.is_simulated() {
             self.post.shared.control.simulated_time_us()
         } else {
             now_us()
@@ -248,6 +256,10 @@ impl Matching {
         let wake_when_durable = mailbox.is_durable_wanted();
         let (before, trades_before) =
             (self.engine.sequence(), self.engine.counters().last_trade_id);
+        // One call, one command: the clock is moved by a function of its own.
+        if count == 1 && mailbox.command(0) == Command::AdvanceClock {
+            self.advanced_at = Some(reload_settings());
+        }
         let mut time_us = self.now_us();
         for index in start..count {
             if index.is_multiple_of(STRIDE) {

@@ -13,6 +13,7 @@ mod projector;
 mod publisher;
 mod recovery;
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::time::Duration;
 
@@ -82,13 +83,7 @@ impl Post {
     /// Handles what signals asked for, and ends where it must. Called between units of
     /// work, where ending loses nothing.
     fn check(&self) {
-        // SAFETY: flags of this process; the handlers run outside of any transaction.
-        unsafe {
-            if pg_sys::ConfigReloadPending != 0 {
-                pg_sys::ConfigReloadPending = 0;
-                pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
-            }
-        }
+        reload_settings();
         pgrx::check_for_interrupts!();
         let control = self.shared.control;
         if self.role != Role::Launcher && (control.is_closing() || control.is_detached(now_us())) {
@@ -187,6 +182,23 @@ impl Post {
         self.shared.control.close_venue();
         end();
     }
+}
+
+thread_local! {
+    static RELOADS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Reads the settings again, if that was asked for; how often that was so far.
+fn reload_settings() -> u64 {
+    // SAFETY: flags of this process; called outside of any transaction.
+    unsafe {
+        if pg_sys::ConfigReloadPending != 0 {
+            pg_sys::ConfigReloadPending = 0;
+            pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+            RELOADS.set(RELOADS.get() + 1);
+        }
+    }
+    RELOADS.get()
 }
 
 fn find_extension() -> pg_sys::Oid {
