@@ -11,6 +11,7 @@ mod datum;
 mod drop_database;
 mod errors;
 mod numeric;
+mod price;
 mod relation;
 mod settings;
 mod shared;

@@ -6,8 +6,7 @@ use super::instruments;
 use super::order_ack::{AckFormat, NotCancelled};
 use super::submission::raise_refusal;
 use super::venue::Venue;
-use crate::datum::Numeric;
-use crate::numeric;
+use crate::price;
 use crate::relation::Relation;
 
 /// The answer to a request about an order that is not in the book: how it ended, or an
@@ -32,9 +31,9 @@ pub fn acknowledge(venue: Venue, format: &AckFormat, id: i64) -> Datum {
     };
     let filled_quantity: i64 = row.get(9);
     let average_price = (filled_quantity > 0).then(|| {
-        let scale = instrument.tick_scale;
-        let turnover = row.get::<Numeric<'_>>(11).scaled(scale).expect("turnover is on the tick");
-        numeric::from_ratio(turnover, scale, filled_quantity)
+        let turnover_ticks =
+            price::to_ticks(&instrument, row.get(11)).expect("turnover is on the tick");
+        price::average(&instrument, turnover_ticks, filled_quantity)
     });
     // In the order of exchange.orders, see sql/30_orders_and_executions.sql.
     let [

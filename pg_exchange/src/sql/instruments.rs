@@ -14,6 +14,7 @@ use super::submission::raise_refusal;
 use crate::datum::Numeric;
 use crate::errors::{quoted, raise};
 use crate::numeric::NotWhole;
+use crate::price::to_ticks;
 use crate::shared::directory::Directory;
 
 #[derive(Default)]
@@ -99,19 +100,15 @@ pub fn price_ticks(instrument: &Instrument, price: Numeric<'_>) -> i64 {
             format!("Round the price to a multiple of {}.", tick_text(instrument)),
         )
     };
-    let digits = match price.scaled(instrument.tick_scale) {
-        Ok(digits) => digits,
+    let ticks = match to_ticks(instrument, price) {
+        Ok(ticks) => i64::try_from(ticks).unwrap_or(0),
         Err(NotWhole::Fraction) => off_tick(),
         Err(NotWhole::OutOfRange) => out_of_range(),
     };
-    let tick = i128::from(instrument.tick_digits);
-    if digits % tick != 0 {
-        off_tick();
+    if !(1..=instrument.maximum_price_ticks).contains(&ticks) {
+        out_of_range();
     }
-    match i64::try_from(digits / tick) {
-        Ok(ticks) if (1..=instrument.maximum_price_ticks).contains(&ticks) => ticks,
-        _ => out_of_range(),
-    }
+    ticks
 }
 
 fn tick_text(instrument: &Instrument) -> String {

@@ -1,6 +1,5 @@
 //! The book and the best quotes, from the boards.
 
-use matcher::Instrument;
 use matcher::engine::PriceLevel;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Datum;
@@ -10,12 +9,7 @@ use super::instruments;
 use super::venue::Venue;
 use crate::datum::text;
 use crate::errors::{raise, required};
-use crate::numeric;
-
-fn price(instrument: &Instrument, ticks: i64) -> Datum {
-    let digits = i128::from(instrument.tick_digits);
-    numeric::from_scaled(i128::from(ticks) * digits, instrument.tick_scale)
-}
+use crate::price;
 
 /// `exchange.order_book`
 pub fn order_book(call: Call) -> Datum {
@@ -40,7 +34,7 @@ pub fn order_book(call: Call) -> Datum {
             Some(level) => [
                 Some(Datum::from(level.orders)),
                 Some(Datum::from(level.quantity)),
-                Some(price(&instrument, level.price_ticks)),
+                Some(price::from_ticks(&instrument, level.price_ticks)),
             ],
             None => [None; 3],
         };
@@ -68,8 +62,9 @@ pub fn quotes(call: Call) -> Datum {
         let instrument = instruments::by_id(&shared.directory, id);
         let book = shared.boards.read(id, 1);
         let best = |side: &[PriceLevel]| {
-            side.first()
-                .map(|level| (Datum::from(level.quantity), price(&instrument, level.price_ticks)))
+            side.first().map(|level| {
+                (Datum::from(level.quantity), price::from_ticks(&instrument, level.price_ticks))
+            })
         };
         let (bid, ask) = (best(&book.bids), best(&book.asks));
         rows.add([
@@ -78,7 +73,7 @@ pub fn quotes(call: Call) -> Datum {
             bid.map(|bid| bid.1),
             ask.map(|ask| ask.1),
             ask.map(|ask| ask.0),
-            book.last_trade.map(|(ticks, _)| price(&instrument, ticks)),
+            book.last_trade.map(|(ticks, _)| price::from_ticks(&instrument, ticks)),
             book.last_trade.map(|(_, quantity)| Datum::from(quantity)),
             Some(Datum::from(book.sequence)),
         ]);

@@ -9,7 +9,7 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use super::call::Call;
 use super::labels;
 use crate::datum::text;
-use crate::numeric;
+use crate::price;
 
 const COLUMNS: usize = 13;
 
@@ -77,11 +77,8 @@ impl AckFormat {
 
     /// The columns for an order.
     pub fn row(&self, order: &Order, instrument: &Instrument) -> [Option<Datum>; COLUMNS] {
-        let digits = i128::from(instrument.tick_digits);
-        let scale = instrument.tick_scale;
-        let average_price = (order.filled > 0).then(|| {
-            numeric::from_ratio(i128::from(order.turnover_ticks) * digits, scale, order.filled)
-        });
+        let average_price = (order.filled > 0)
+            .then(|| price::average(instrument, order.turnover_ticks, order.filled));
         let reason = order.reject_reason;
         [
             Some(Datum::from(order.order_id)),
@@ -92,7 +89,7 @@ impl AckFormat {
             average_price,
             Some(text(instrument.symbol.as_str())),
             Some(Datum::from(self.sides[order.side as usize])),
-            Some(numeric::from_scaled(i128::from(order.price_ticks) * digits, scale)),
+            Some(price::from_ticks(instrument, order.price_ticks)),
             Some(Datum::from(order.quantity)),
             Some(Datum::from(self.times_in_force[order.time_in_force as usize])),
             Some(Datum::from(order.account)),

@@ -11,9 +11,9 @@ use super::submission::{AnswerWhen, Desk, expect};
 use super::venue;
 use crate::datum::Numeric;
 use crate::errors::{raise, required};
+use crate::price::{MAXIMUM_TICK_SCALE, tick_size};
 use crate::settings;
 
-const MAXIMUM_TICK_SCALE: u8 = 9;
 /// What `maximum_price` is where it is left out: 100,000.00 at a tick of 0.01.
 const DEFAULT_MAXIMUM_PRICE_TICKS: i64 = 10_000_000;
 
@@ -34,19 +34,14 @@ pub fn create_instrument(call: Call) -> Datum {
     };
     let tick: Numeric<'_> = required(call.argument(1), "tick_size");
     let lot_size: i64 = required(call.argument(2), "lot_size");
-    let (tick_digits, tick_scale) = (0..=MAXIMUM_TICK_SCALE)
-        .find_map(|scale| {
-            let digits = u32::try_from(tick.scaled(scale).ok()?).ok()?;
-            (digits > 0).then_some((digits, scale))
-        })
-        .unwrap_or_else(|| {
-            raise(
-                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-                "the tick size is out of range",
-                format!("It is {}.", tick.text()),
-                format!("Choose one above 0, with at most {MAXIMUM_TICK_SCALE} decimals."),
-            )
-        });
+    let (tick_digits, tick_scale) = tick_size(tick).unwrap_or_else(|| {
+        raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "the tick size is out of range",
+            format!("It is {}.", tick.text()),
+            format!("Choose one above 0, with at most {MAXIMUM_TICK_SCALE} decimals."),
+        )
+    });
     let maximum_price_ticks = call.argument::<Numeric<'_>>(3).map_or(DEFAULT_MAXIMUM_PRICE_TICKS, |price| {
         price
             .scaled(tick_scale)

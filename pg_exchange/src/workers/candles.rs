@@ -6,8 +6,8 @@ use matcher::outcome::Trade;
 use matcher::{Instrument, InstrumentId};
 use pgrx::pg_sys::{self, Datum, Interval};
 
-use crate::datum::{Numeric, text};
-use crate::numeric;
+use crate::datum::text;
+use crate::price;
 use crate::relation::{Row, TupleId, Writer};
 use crate::settings;
 
@@ -197,11 +197,7 @@ impl Candle {
         ];
         let (at, row): (_, Row<10>) = table.relation().find("candles_pkey", &keys)?;
         let ticks = |column: usize| {
-            let digits = row
-                .get::<Numeric<'_>>(column)
-                .scaled(instrument.tick_scale)
-                .expect("a candle has prices on the tick");
-            digits / i128::from(instrument.tick_digits)
+            price::to_ticks(instrument, row.get(column)).expect("a candle has prices on the tick")
         };
         let price_ticks = |column: usize| i64::try_from(ticks(column)).expect("a price fits");
         Some(Self {
@@ -236,8 +232,7 @@ impl Candle {
     }
 
     fn write(&mut self, table: &mut Writer, instrument: &Instrument, resolution: usize) {
-        let digits = i128::from(instrument.tick_digits);
-        let price = |ticks: i128| Some(numeric::from_scaled(ticks * digits, instrument.tick_scale));
+        let price = |ticks: i128| Some(price::from_ticks(instrument, ticks));
         let row = [
             Some(text(instrument.symbol.as_str())),
             Some(interval_datum(resolution)),

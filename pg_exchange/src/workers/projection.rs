@@ -14,7 +14,7 @@ use super::follower::Follower;
 use super::journal::Batch;
 use super::recovery::{Bounds, Enums, Tables, role_of};
 use crate::datum::text;
-use crate::numeric;
+use crate::price;
 use crate::relation::{TupleId, Writer};
 use crate::sql::labels;
 
@@ -190,7 +190,7 @@ impl Projection {
         let mut symbols = Symbols::new(self.follower.engine.instruments());
         for (time_us, trade) in self.trades.drain(..) {
             let (instrument, symbol) = symbols.get(trade.instrument);
-            let price = price(instrument, trade.price_ticks.into());
+            let price = Some(price::from_ticks(instrument, trade.price_ticks));
             let side = |side: Side| Some(Datum::from(enums.sides[side as usize]));
             tape.insert(
                 [
@@ -240,9 +240,9 @@ impl Projection {
                 [
                     Some(Datum::from(id)),
                     Some(text(instrument.symbol.as_str())),
-                    price(instrument, 1),
+                    Some(price::from_ticks(instrument, 1)),
                     Some(Datum::from(instrument.lot_size)),
-                    price(instrument, instrument.maximum_price_ticks.into()),
+                    Some(price::from_ticks(instrument, instrument.maximum_price_ticks)),
                     Some(Datum::from(time_us)),
                 ],
                 &mut |_| (),
@@ -292,11 +292,6 @@ impl Projection {
     }
 }
 
-fn price(instrument: &Instrument, ticks: i128) -> Option<Datum> {
-    let digits = ticks * i128::from(instrument.tick_digits);
-    Some(numeric::from_scaled(digits, instrument.tick_scale))
-}
-
 /// Symbols as text, each made once a transaction.
 struct Symbols<'engine> {
     instruments: &'engine [Instrument],
@@ -330,11 +325,11 @@ fn order_row(tracked: &Tracked, symbols: &mut Symbols<'_>, enums: &Enums) -> [Op
         Some(Datum::from(enums.statuses[order.status as usize - 1])),
         (reason != RejectReason::None)
             .then(|| Datum::from(enums.reject_reasons[reason as usize - 1])),
-        price(instrument, order.price_ticks.into()),
+        Some(price::from_ticks(instrument, order.price_ticks)),
         Some(Datum::from(order.quantity)),
         Some(Datum::from(order.filled)),
         Some(Datum::from(order.remaining)),
-        price(instrument, order.turnover_ticks.into()),
+        Some(price::from_ticks(instrument, order.turnover_ticks)),
         // No order loses its place yet, so they queue in the order in which they came.
         Some(Datum::from(order.order_id)),
         Some(Datum::from(order.created_at_us)),

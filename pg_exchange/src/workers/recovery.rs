@@ -7,7 +7,7 @@ use matcher::{Engine, Instrument, InstrumentId, Limits, RoleName, Side, Symbol, 
 use pgrx::pg_sys::{self, Oid};
 use rustc_hash::FxHashMap;
 
-use crate::datum::Numeric;
+use crate::price;
 use crate::relation::{Relation, Row, TupleId};
 use crate::settings;
 use crate::sql::labels;
@@ -166,23 +166,20 @@ pub fn role_of(name: &RoleName) -> Oid {
 fn instrument_of(row: &Row<6>) -> Result<Instrument, String> {
     let name: &str = row.get(1);
     let wrong = |what: &str| format!("{name}: {what}");
-    let tick: Numeric<'_> = row.get(2);
-    let (tick_digits, tick_scale) = (0..=9)
-        .find_map(|scale| Some((u32::try_from(tick.scaled(scale).ok()?).ok()?, scale)))
-        .ok_or_else(|| wrong("the tick size is out of range"))?;
-    let maximum_price_ticks = row
-        .get::<Numeric<'_>>(4)
-        .scaled(tick_scale)
-        .ok()
-        .and_then(|digits| i64::try_from(digits / i128::from(tick_digits.max(1))).ok())
-        .ok_or_else(|| wrong("the maximum price is out of range"))?;
-    Ok(Instrument {
+    let (tick_digits, tick_scale) =
+        price::tick_size(row.get(2)).ok_or_else(|| wrong("the tick size is out of range"))?;
+    let mut instrument = Instrument {
         symbol: Symbol::new(name).ok_or_else(|| wrong("the symbol is out of range"))?,
         tick_digits,
         tick_scale,
         lot_size: row.get(3),
-        maximum_price_ticks,
-    })
+        maximum_price_ticks: 0,
+    };
+    instrument.maximum_price_ticks = price::to_ticks(&instrument, row.get(4))
+        .ok()
+        .and_then(|ticks| i64::try_from(ticks).ok())
+        .ok_or_else(|| wrong("the maximum price is out of range"))?;
+    Ok(instrument)
 }
 
 /// OIDs of the enum labels in `exchange.orders`.
@@ -220,9 +217,8 @@ fn order_of(
     let id = *by_symbol.get(symbol).ok_or_else(|| format!("there is no symbol {symbol}"))?;
     let instrument = &instruments[id as usize - 1];
     let ticks = |column: usize| {
-        let digits = row.get::<Numeric<'_>>(column).scaled(instrument.tick_scale).ok()?;
-        let tick = i128::from(instrument.tick_digits);
-        (digits % tick == 0).then(|| i64::try_from(digits / tick).ok())?
+        let ticks = price::to_ticks(instrument, row.get(column)).ok()?;
+        i64::try_from(ticks).ok()
     };
     let is = |column: usize, label: Oid| row.get::<Oid>(column) == label;
     Ok(Order {
