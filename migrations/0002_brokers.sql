@@ -12,6 +12,7 @@ BEGIN
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = broker) THEN
             EXECUTE format('CREATE ROLE %I LOGIN', broker);
         END IF;
+        EXECUTE format('GRANT exchange_trader TO %I', broker);
     END LOOP;
 END
 $$;

@@ -25,7 +25,10 @@ RETURNS TABLE (
     durable_latency_us_p99   double precision,
     durable_latency_us_p999  double precision,
     durable_latency_us_max   double precision,
-    stats_reset              timestamptz)
+    stats_reset              timestamptz,
+    trade_date               date,
+    next_phase               text,
+    next_phase_at            timestamptz)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
 AS 'MODULE_PATHNAME', 'statistics_wrapper';
 COMMENT ON FUNCTION exchange.statistics() IS 'The row of exchange.pg_stat_exchange.';
@@ -33,7 +36,8 @@ COMMENT ON FUNCTION exchange.statistics() IS 'The row of exchange.pg_stat_exchan
 CREATE VIEW exchange.pg_stat_exchange AS SELECT * FROM exchange.statistics();
 COMMENT ON VIEW exchange.pg_stat_exchange IS
     'One row of figures about the exchange, for monitoring tools; exchange.status shows the same for people. Counters and latencies are since stats_reset; see exchange.reset_statistics().';
-COMMENT ON COLUMN exchange.pg_stat_exchange.market IS 'open, closed or halted.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.market IS
+    'The phase of the market: closed, pre_open, continuous or closing_auction; or halted, if the exchange stopped by itself.';
 COMMENT ON COLUMN exchange.pg_stat_exchange.halted_because IS 'Why the exchange stopped by itself; NULL if it did not.';
 COMMENT ON COLUMN exchange.pg_stat_exchange.matched IS 'The last command that the matcher executed.';
 COMMENT ON COLUMN exchange.pg_stat_exchange.durable IS 'The last command that is in the journal, on disk.';
@@ -44,7 +48,7 @@ COMMENT ON COLUMN exchange.pg_stat_exchange.ring_used IS 'How many of them are n
 COMMENT ON COLUMN exchange.pg_stat_exchange.submissions_waiting IS 'Calls that the matcher has not taken yet.';
 COMMENT ON COLUMN exchange.pg_stat_exchange.commands IS 'Commands executed since stats_reset.';
 COMMENT ON COLUMN exchange.pg_stat_exchange.trades IS 'Trades since stats_reset.';
-COMMENT ON COLUMN exchange.pg_stat_exchange.open_orders IS 'Orders in the books now.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.open_orders IS 'Orders that are open now.';
 COMMENT ON COLUMN exchange.pg_stat_exchange.commands_per_second IS 'Commands a second over the last ten full seconds.';
 COMMENT ON COLUMN exchange.pg_stat_exchange.matched_answers IS 'Calls answered when matched (synchronous_commit = off).';
 COMMENT ON COLUMN exchange.pg_stat_exchange.matched_latency_us_p50 IS 'Half of these calls took at most so many microseconds, from submission to answer, within 3 %.';
@@ -57,6 +61,10 @@ COMMENT ON COLUMN exchange.pg_stat_exchange.durable_latency_us_p99 IS 'The same 
 COMMENT ON COLUMN exchange.pg_stat_exchange.durable_latency_us_p999 IS 'The same for 99.9 %.';
 COMMENT ON COLUMN exchange.pg_stat_exchange.durable_latency_us_max IS 'The slowest of them.';
 COMMENT ON COLUMN exchange.pg_stat_exchange.stats_reset IS 'Since when counters and latencies count.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.trade_date IS 'The trade date: that of the last day that the market opened on; NULL before the first.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.next_phase IS
+    'What comes next by the calendar: pre_open, continuous, closing_auction or closed; NULL where the engine''s calendar is empty, see exchange.trading_days.';
+COMMENT ON COLUMN exchange.pg_stat_exchange.next_phase_at IS 'When; NULL as above.';
 
 CREATE FUNCTION exchange.reset_statistics()
 RETURNS void
@@ -72,13 +80,13 @@ RETURNS TABLE (
     state      text,
     started_at timestamptz,
     starts     bigint)
-LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 5
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 6
 AS 'MODULE_PATHNAME', 'worker_states_wrapper';
 COMMENT ON FUNCTION exchange.worker_states() IS 'The rows of exchange.workers.';
 
 CREATE VIEW exchange.workers AS SELECT * FROM exchange.worker_states();
 COMMENT ON VIEW exchange.workers IS 'The background workers of the exchange.';
-COMMENT ON COLUMN exchange.workers.worker IS 'launcher, matcher, journaler, publisher or projector.';
+COMMENT ON COLUMN exchange.workers.worker IS 'launcher, matcher, journaler, publisher, projector or scheduler.';
 COMMENT ON COLUMN exchange.workers.pid IS 'Its process; NULL while it is not running.';
 COMMENT ON COLUMN exchange.workers.state IS 'stopped, waiting (for the extension to be created), recovering or running.';
 COMMENT ON COLUMN exchange.workers.started_at IS 'When the process started.';
@@ -93,6 +101,8 @@ CREATE VIEW exchange.status AS
     CROSS JOIN LATERAL (VALUES
         ('market', s.market),
         ('halted because', s.halted_because),
+        ('trade date', s.trade_date::text),
+        ('next phase', s.next_phase || ' at ' || s.next_phase_at),
         ('workers', w.states),
         ('matched', s.matched::text),
         ('durable', format('%s (%s behind)', s.durable, s.matched - s.durable)),

@@ -1,28 +1,159 @@
--- Who may do what. Everybody sees the market; running it is the owner's.
--- Which account a role may trade for is checked at each call.
+-- Who may do what. Everybody sees the market, and nobody in it; what else a role may do it has
+-- from the four groups below. For which accounts a role may act is checked at each call.
+
+-- Roles are of the cluster: another database, or the operator, may have made them before.
+DO $$
+DECLARE
+    groups CONSTANT text[] := ARRAY[
+        ['exchange_admin',
+         'Runs the stock exchange pg_exchange: may call every function and read every row, and edits the calendar.'],
+        ['exchange_trader',
+         'Trades on the stock exchange pg_exchange: enters orders for the accounts that it owns or whose owner it is a member of, and reads what is theirs.'],
+        ['exchange_analyst',
+         'Reads every order, execution, balance and position of the stock exchange pg_exchange, and changes nothing.'],
+        ['exchange_reporter',
+         'Reads every table of the stock exchange pg_exchange, its journal too, and changes nothing: for reports and replicas.']];
+    entry text[];
+BEGIN
+    FOREACH entry SLICE 1 IN ARRAY groups LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = entry[1]);
+        EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', entry[1]);
+        EXECUTE pg_catalog.format('COMMENT ON ROLE %I IS %L', entry[1], entry[2]);
+    END LOOP;
+END
+$$;
 
 GRANT USAGE ON SCHEMA exchange TO PUBLIC;
 
+-- Functions are closed unless they are opened here. A view calls its functions with the rights
+-- of its reader, so those of public views are public.
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA exchange FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION
+    exchange.order_book(text, integer),
+    exchange.order_book_l3(text),
+    exchange.quotes(),
+    exchange.statistics(),
+    exchange.worker_states(),
+    exchange.trading_day_times(date, date),
+    exchange.wait_for(exchange.cursor, bigint)
+TO PUBLIC;
+
+GRANT EXECUTE ON FUNCTION
+    exchange.place_order,
+    exchange.place_orders,
+    exchange.cancel_order,
+    exchange.cancel_orders,
+    exchange.cancel_client_order,
+    exchange.reduce_order,
+    exchange.replace_order,
+    exchange.mass_cancel,
+    exchange.kill_switch,
+    exchange.cancel_on_disconnect
+TO exchange_trader;
+
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA exchange TO exchange_admin;
+
+-- What the venue has earned (currencies) is not public, and neither is who owns what.
 GRANT SELECT ON
-    exchange.instruments, exchange.trades, exchange.candles, exchange.best_quotes,
+    exchange.instruments, exchange.instrument_states,
+    exchange.trades, exchange.candles, exchange.best_quotes, exchange.auctions,
+    exchange.trading_hours, exchange.calendar_exceptions, exchange.trading_days,
     exchange.status, exchange.pg_stat_exchange, exchange.workers
 TO PUBLIC;
 
-REVOKE EXECUTE ON FUNCTION
-    exchange.create_instrument(text, numeric, bigint, numeric),
-    exchange.open_account(name),
-    exchange.open_market(),
-    exchange.close_market(),
-    exchange.advance_clock(timestamptz),
-    exchange.reset_statistics()
-FROM PUBLIC;
+-- Of all these but the fee schedules, which are the price list, it sees its own rows.
+GRANT SELECT ON
+    exchange.participants, exchange.accounts, exchange.fee_schedules, exchange.risk_limits,
+    exchange.cash, exchange.positions, exchange.transfers, exchange.balances, exchange.holdings,
+    exchange.orders, exchange.open_orders, exchange.finished_orders, exchange.client_orders,
+    exchange.executions
+TO exchange_trader;
 
--- The rows of users go into a dump.
-SELECT pg_catalog.pg_extension_config_dump('exchange.instruments', '');
+GRANT SELECT ON
+    exchange.participants, exchange.accounts, exchange.fee_schedules, exchange.risk_limits,
+    exchange.cash, exchange.positions, exchange.transfers, exchange.balances, exchange.holdings,
+    exchange.orders, exchange.open_orders, exchange.finished_orders, exchange.client_orders,
+    exchange.executions, exchange.currencies, exchange.conservation, exchange.busted_trades
+TO exchange_analyst;
+
+GRANT SELECT ON ALL TABLES IN SCHEMA exchange TO exchange_reporter, exchange_admin;
+
+-- The other tables are the engine's: a row written by hand would make them differ from it.
+GRANT INSERT, UPDATE, DELETE ON exchange.trading_hours, exchange.calendar_exceptions
+TO exchange_admin;
+
+-- Row-level security: on the table of all orders, and on each of its partitions, which can be read
+-- by themselves. Superusers, and so the workers, are not bound by it.
+ALTER TABLE exchange.participants ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.accounts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.risk_limits ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.cash ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.positions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.transfers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.orders ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.open_orders ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.finished_orders ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.client_orders ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.executions ENABLE ROW LEVEL SECURITY;
+
+CREATE INDEX accounts_owner ON exchange.accounts (owner);
+COMMENT ON INDEX exchange.accounts_owner IS 'The accounts of a role, for row-level security.';
+
+DO $$
+DECLARE
+    -- Both are worked out once a query, and an index finds their rows.
+    own_roles CONSTANT text :=
+        'ARRAY(SELECT r.rolname::text FROM pg_catalog.pg_roles AS r
+               WHERE pg_catalog.pg_has_role(r.oid, ''USAGE''))';
+    -- These are the accounts that the policy of exchange.accounts lets through.
+    own_accounts CONSTANT text := 'ARRAY(SELECT a.account_id FROM exchange.accounts AS a)';
+    secured record;
+BEGIN
+    FOR secured IN
+        SELECT c.oid::regclass AS name, c.relname
+        FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = 'exchange'::regnamespace::oid AND c.relrowsecurity
+    LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE POLICY own_rows ON %s FOR SELECT TO exchange_trader USING (%s)', secured.name,
+            CASE secured.relname
+                WHEN 'participants' THEN 'role = ANY (' || own_roles || ')'
+                WHEN 'accounts' THEN 'owner = ANY (' || own_roles || ')'
+                -- Those of account 0 are everybody's.
+                WHEN 'risk_limits' THEN 'account_id = 0 OR account_id = ANY (' || own_accounts || ')'
+                ELSE 'account_id = ANY (' || own_accounts || ')'
+            END);
+        EXECUTE pg_catalog.format(
+            'COMMENT ON POLICY own_rows ON %s IS %L', secured.name,
+            'What concerns the roles that the reader is, or is a member of with inheritance.');
+        EXECUTE pg_catalog.format(
+            'CREATE POLICY all_rows ON %s FOR SELECT
+             TO exchange_admin, exchange_analyst, exchange_reporter USING (true)', secured.name);
+        EXECUTE pg_catalog.format(
+            'COMMENT ON POLICY all_rows ON %s IS %L', secured.name,
+            'The venue, and those who watch it, see everything.');
+    END LOOP;
+END
+$$;
+
+-- The rows of users go into a dump. The calendar's are marked beside their tables.
+SELECT pg_catalog.pg_extension_config_dump('exchange.participants', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.accounts', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.currencies', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.fee_schedules', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.instruments', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.instrument_states', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.engine_state', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.cash', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.positions', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.risk_limits', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.trading_days', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.transfers', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.busted_trades', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.open_orders', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.finished_orders', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.client_orders', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.executions', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.trades', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.candles', '');

@@ -1,12 +1,29 @@
 //! The stream as commands of the engine.
 
 use crate::stream::{self, Kind, Record, Stream};
-use matcher::{Command, Instrument, NewOrder, OrderId, RoleName, Side, Symbol, TimeInForce, VENUE};
+use matcher::{
+    AccountStatus, Command, CurrencyCode, FeeSchedule, Instrument, NewOrder, OrderId, PriceRules,
+    RiskLimits, RoleName, ScheduleName, SelfTradePrevention, Side, Symbol, TimeInForce, VENUE,
+};
 
 /// Accounts that the orders of the stream are spread over.
 const ACCOUNTS: u64 = 1000;
 /// Owners of the accounts.
 const PARTICIPANTS: u64 = 50;
+/// What each account begins with, in units of 10⁻⁹ of the currency and in shares of each
+/// instrument: more than it can spend.
+const MONEY: i128 = 10_i128.pow(24);
+const SHARES: i64 = 1 << 40;
+
+/// What the engine does beside matching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetUp {
+    /// Holds and moves money and shares, which it always does.
+    Plain,
+    /// And everything else: fees, the limits of account, instrument and position, a collar
+    /// and bands. No order of the stream is outside of them.
+    AllOn,
+}
 
 /// A record whose order is named as the engine names it: by the sequence number of the
 /// command that placed it. As large as a record of the stream.
@@ -55,6 +72,8 @@ impl CompactCommand {
                 time_in_force: TimeInForce::GoodTillCancel,
                 price_ticks: self.price.into(),
                 quantity: self.quantity.into(),
+                // As in the comparison, where orders have no owners.
+                self_trade_prevention: SelfTradePrevention::Allow,
             }),
             Kind::Cancel => {
                 Command::CancelOrder { order_id: self.order_id, participant: self.who.into() }
@@ -65,7 +84,7 @@ impl CompactCommand {
 
 /// A stream for the engine.
 pub struct Commands {
-    /// Instruments, accounts, the opening of the market and the prefill.
+    /// Instruments, accounts and what they have, the opening of the market and the prefill.
     pub before: Vec<Command>,
     /// What is measured.
     pub timed: Vec<CompactCommand>,
@@ -75,8 +94,8 @@ pub struct Commands {
 
 impl Commands {
     /// Translates a stream.
-    pub fn new(stream: &Stream) -> Self {
-        let mut before = set_up(stream.symbols);
+    pub fn new(stream: &Stream, set_up: SetUp) -> Self {
+        let mut before = market(stream.symbols, set_up);
         let mut timed = Vec::with_capacity(stream.records.len());
         let mut stream_ids = vec![0; before.len() + 1];
         let mut sequences: Vec<OrderId> = vec![0; stream.highest_id as usize + 1];
@@ -113,19 +132,75 @@ fn owner_of(account: u64) -> u64 {
     owner
 }
 
-fn set_up(symbols: u16) -> Vec<Command> {
-    let instruments = (0..symbols).map(|symbol| {
-        Command::CreateInstrument(Instrument {
+/// An open market in which every account can pay for every order.
+fn market(symbols: u16, set_up: SetUp) -> Vec<Command> {
+    let instruments = 1..=u32::from(symbols);
+    let accounts = 1..=ACCOUNTS as u32;
+    let mut commands = Vec::new();
+    for symbol in 0..symbols {
+        commands.push(Command::CreateInstrument(Instrument {
             symbol: Symbol::new(&format!("S{symbol}")).expect("it is short"),
+            currency: CurrencyCode::new("USD").expect("it is short"),
             tick_digits: 1,
             tick_scale: 2,
             lot_size: 1,
             maximum_price_ticks: 10_000_000,
-        })
-    });
-    let accounts = (1..=ACCOUNTS).map(|account| {
-        let owner = RoleName::new(&format!("broker_{}", owner_of(account)));
-        Command::OpenAccount { owner: owner.expect("it is short") }
-    });
-    instruments.chain(accounts).chain([Command::OpenMarket]).collect()
+        }));
+    }
+    for account in accounts.clone() {
+        let owner = RoleName::new(&format!("broker_{}", owner_of(account.into())));
+        commands.push(Command::OpenAccount { owner: owner.expect("it is short") });
+        commands.push(Command::SetAccountStatus { account, status: AccountStatus::Verified });
+        commands.push(Command::TransferCash { account, currency: 1, amount: MONEY });
+        let shares = |instrument| Command::TransferShares { account, instrument, quantity: SHARES };
+        commands.extend(instruments.clone().map(shares));
+    }
+    if set_up == SetUp::AllOn {
+        commands.push(Command::CreateFeeSchedule(FeeSchedule {
+            name: ScheduleName::new("standard").expect("it is short"),
+            maker_ppm: -20,
+            taker_ppm: 300,
+            auction_ppm: 100,
+        }));
+        let limits = |account, instrument| Command::SetRiskLimits {
+            account,
+            instrument,
+            limits: WIDE_LIMITS,
+        };
+        for account in accounts {
+            commands.push(Command::SetFeeSchedule { account, schedule: 1 });
+            commands.push(limits(account, 0));
+            commands.extend(instruments.clone().map(|instrument| limits(account, instrument)));
+        }
+        for instrument in instruments {
+            commands.push(limits(0, instrument));
+            commands.push(Command::SetPriceRules { instrument, rules: WIDE_RULES });
+            let price_ticks = REFERENCE_PRICE_TICKS;
+            commands.push(Command::SetReferencePrice { instrument, price_ticks });
+        }
+    }
+    commands.push(Command::OpenMarket { trade_date: 1 });
+    commands
 }
+
+/// Limits that have to be checked and that no account comes to.
+const WIDE_LIMITS: RiskLimits = RiskLimits {
+    order_quantity: 1 << 40,
+    order_value: MONEY,
+    daily_bought_quantity: 1 << 50,
+    daily_sold_quantity: 1 << 50,
+    daily_bought_value: MONEY,
+    daily_sold_value: MONEY,
+    open_orders: 1 << 30,
+};
+
+/// The widest collar and bands that there are.
+const WIDE_RULES: PriceRules = PriceRules {
+    collar_ppm: 1_000_000,
+    band_ppm: 1_000_000,
+    volatility_halt_us: 300_000_000,
+    protection_ppm: 100_000,
+};
+
+/// So high that the bands hold all prices of the stream.
+const REFERENCE_PRICE_TICKS: i64 = 50_000;

@@ -58,6 +58,13 @@ impl FromDatum<'_> for pg_sys::Oid {
     }
 }
 
+impl FromDatum<'_> for pg_sys::Interval {
+    unsafe fn from_datum(datum: Datum) -> Self {
+        // SAFETY: an interval is passed by reference.
+        unsafe { *datum.cast_mut_ptr::<pg_sys::Interval>() }
+    }
+}
+
 /// The payload of a varlena value, detoasted.
 ///
 /// # Safety

@@ -34,6 +34,19 @@ pub fn required<T>(value: Option<T>, name: &str) -> T {
     })
 }
 
+/// A `bigint` argument that must not be below 0.
+pub fn not_negative(value: i64, name: &str) -> i64 {
+    if value < 0 {
+        raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("{name} must not be below 0"),
+            format!("It is {value}."),
+            "Give at least 0.",
+        );
+    }
+    value
+}
+
 /// A literal for a hint that can be pasted.
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))

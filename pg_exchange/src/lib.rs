@@ -1,7 +1,8 @@
 //! pg_exchange: a stock exchange inside PostgreSQL.
 //!
 //! * [`shared`]: the shared memory, with the ring, the mailboxes and the boards.
-//! * [`workers`]: matcher, journaler, publisher, projector, and the launcher of them.
+//! * [`workers`]: matcher, journaler, publisher, projector, scheduler, and the launcher of
+//!   them.
 //! * [`sql`]: what SQL can call.
 //! * [`settings`]: the settings.
 //!
@@ -10,8 +11,10 @@
 mod datum;
 mod drop_database;
 mod errors;
+mod money;
 mod numeric;
 mod price;
+mod rate;
 mod relation;
 mod settings;
 mod shared;

@@ -92,6 +92,15 @@ pub fn from_scaled(value: i128, scale: u8) -> pg_sys::Datum {
     }
 }
 
+/// The same without zeros at the end, but for `least_scale` decimals.
+pub fn from_scaled_short(mut value: i128, mut scale: u8, least_scale: u8) -> pg_sys::Datum {
+    while scale > least_scale && value % 10 == 0 {
+        value /= 10;
+        scale -= 1;
+    }
+    from_scaled(value, scale)
+}
+
 /// The `numeric` `value` / 10^`scale` / `divisor`, in the current memory context.
 pub fn from_ratio(value: i128, scale: u8, divisor: i64) -> pg_sys::Datum {
     if value % i128::from(divisor) == 0 {

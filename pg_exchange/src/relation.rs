@@ -25,9 +25,20 @@ pub fn oid_of(name: &str) -> Oid {
 }
 
 /// The tables that workers write.
-const WRITTEN: [&str; 9] = [
-    "instruments",
+const WRITTEN: [&str; 20] = [
+    "participants",
     "accounts",
+    "currencies",
+    "fee_schedules",
+    "instruments",
+    "instrument_states",
+    "cash",
+    "positions",
+    "risk_limits",
+    "trading_days",
+    "transfers",
+    "busted_trades",
+    "client_orders",
     "engine_state",
     "open_orders",
     "finished_orders",
@@ -81,11 +92,11 @@ impl Relation {
         unsafe { (*(*self.0).rd_att).natts as usize }
     }
 
-    /// The type of a column.
-    pub fn type_of(&self, column: usize) -> Oid {
-        assert!(column < self.columns());
-        // SAFETY: the relation is open, and has the column.
-        unsafe { (*(*self.0).rd_att).attrs.as_slice(self.columns())[column].atttypid }
+    /// The file that the rows lie in: another one after the table was rewritten, when
+    /// tuple ids mean nothing any more.
+    pub fn storage(&self) -> u32 {
+        // SAFETY: the relation is open.
+        unsafe { (*(*self.0).rd_rel).relfilenode.to_u32() }
     }
 
     fn deform<const N: usize>(&self, tuple: pg_sys::HeapTuple) -> Row<N> {
@@ -104,40 +115,84 @@ impl Relation {
         Row(std::array::from_fn(|column| (!nulls[column]).then_some(values[column])))
     }
 
-    /// The row that an index finds by its first columns: for each the OID of the
-    /// function that compares, and the key.
+    /// The row that an index finds by its first columns, which are the first of the table:
+    /// for each the OID of the function that compares, and the key.
     pub fn find<const N: usize>(
         &self,
         index: &str,
         keys: &[(u32, Datum)],
     ) -> Option<(TupleId, Row<N>)> {
-        let mut scan_keys = vec![pg_sys::ScanKeyData::default(); keys.len()];
+        let equal = pg_sys::BTEqualStrategyNumber;
+        let keys: Vec<_> =
+            keys.iter().map(|&(compare, key)| scan_key(equal, compare, key)).collect();
         // SAFETY: the scan is ended before the relation is closed; the tuple is copied
         // into the current memory context first.
         unsafe {
-            for (column, (scan_key, (compare, key))) in scan_keys.iter_mut().zip(keys).enumerate() {
-                pg_sys::ScanKeyInit(
-                    scan_key,
-                    column as i16 + 1,
-                    pg_sys::BTEqualStrategyNumber as u16,
-                    (*compare).into(),
-                    *key,
-                );
-            }
             let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+            let mut found = None;
+            self.scan_index(index, keys, snapshot, |tuple| {
+                let tuple = pg_sys::heap_copytuple(tuple);
+                found = Some((TupleId((*tuple).t_self), self.deform(tuple)));
+                false
+            });
+            pg_sys::UnregisterSnapshot(snapshot);
+            found
+        }
+    }
+
+    /// Hands every row that the current snapshot sees, and whose first column is a `bigint`
+    /// above `bound`, to `each`: as an index finds them. The values are valid during the call.
+    pub fn scan_above<const N: usize>(
+        &self,
+        index: &str,
+        bound: i64,
+        mut each: impl FnMut(TupleId, &Row<N>),
+    ) {
+        let key = scan_key(pg_sys::BTGreaterStrategyNumber, pg_sys::F_INT8GT, Datum::from(bound));
+        // SAFETY: in a transaction with an active snapshot; the function and the key are
+        // those of a bigint.
+        unsafe {
+            self.scan_index(index, vec![key], pg_sys::GetActiveSnapshot(), |tuple| {
+                each(TupleId((*tuple).t_self), &self.deform(tuple));
+                pgrx::check_for_interrupts!();
+                true
+            });
+        }
+    }
+
+    /// Hands the tuples that an index finds to `each`, until that is false.
+    ///
+    /// # Safety
+    /// The keys are of the first columns of the table and of the index; the snapshot
+    /// outlives the call.
+    unsafe fn scan_index(
+        &self,
+        index: &str,
+        mut keys: Vec<pg_sys::ScanKeyData>,
+        snapshot: pg_sys::Snapshot,
+        mut each: impl FnMut(pg_sys::HeapTuple) -> bool,
+    ) {
+        // SAFETY: the scan is ended before the relation is closed; tuples are handed out
+        // while it stands on them.
+        unsafe {
+            for (column, key) in keys.iter_mut().enumerate() {
+                key.sk_attno = column as i16 + 1;
+            }
             let scan = pg_sys::systable_beginscan(
                 self.0,
                 oid_of(index),
                 true,
                 snapshot,
                 keys.len() as i32,
-                scan_keys.as_mut_ptr(),
+                keys.as_mut_ptr(),
             );
-            let found = pg_sys::systable_getnext(scan);
-            let tuple = if found.is_null() { found } else { pg_sys::heap_copytuple(found) };
+            loop {
+                let tuple = pg_sys::systable_getnext(scan);
+                if tuple.is_null() || !each(tuple) {
+                    break;
+                }
+            }
             pg_sys::systable_endscan(scan);
-            pg_sys::UnregisterSnapshot(snapshot);
-            (!tuple.is_null()).then(|| (TupleId((*tuple).t_self), self.deform(tuple)))
         }
     }
 
@@ -169,6 +224,14 @@ impl Relation {
     }
 }
 
+/// What a column is compared with; which column, the scan says.
+fn scan_key(strategy: u32, compare: u32, key: Datum) -> pg_sys::ScanKeyData {
+    let mut scan_key = pg_sys::ScanKeyData::default();
+    // SAFETY: fills the key; the function is looked up by its OID.
+    unsafe { pg_sys::ScanKeyInit(&raw mut scan_key, 1, strategy as u16, compare.into(), key) };
+    scan_key
+}
+
 impl Drop for Relation {
     fn drop(&mut self) {
         // After an error the transaction's end closes it; calling Postgres then would
@@ -180,21 +243,28 @@ impl Drop for Relation {
     }
 }
 
-/// The values of a row.
+/// The values of a row to write.
+pub type Values<const N: usize> = [Option<Datum>; N];
+
+/// The values of a row that was read.
 pub struct Row<const N: usize>(pub [Option<Datum>; N]);
 
 impl<const N: usize> Row<N> {
     /// A value that is not NULL. That `T` stands for the type of the column is what the
     /// SQL files and the callers agree on.
     pub fn get<'row, T: FromDatum<'row>>(&'row self, column: usize) -> T {
-        let datum = self.0[column].expect("the column is NOT NULL");
+        self.optional(column).expect("the column is NOT NULL")
+    }
+
+    /// A value; `None` for NULL.
+    pub fn optional<'row, T: FromDatum<'row>>(&'row self, column: usize) -> Option<T> {
         // SAFETY: see above.
-        unsafe { T::from_datum(datum) }
+        self.0[column].map(|datum| unsafe { T::from_datum(datum) })
     }
 }
 
 /// Where a row lies. It stays there until it is updated, deleted, or the table is
-/// rewritten (see [`Writer::storage`]).
+/// rewritten (see [`Relation::storage`]).
 #[derive(Clone, Copy)]
 pub struct TupleId(pg_sys::ItemPointerData);
 
@@ -241,24 +311,13 @@ impl Writer {
         }
     }
 
-    /// The file that the rows lie in: another one after the table was rewritten, when
-    /// tuple ids mean nothing any more.
-    pub fn storage(&self) -> u32 {
-        // SAFETY: the relation is open.
-        unsafe { (*(*self.relation.0).rd_rel).relfilenode.to_u32() }
-    }
-
     /// The table, to read.
     pub fn relation(&self) -> &Relation {
         &self.relation
     }
 
     /// Adds a row; `written` learns where rows went, in their order, as they are written.
-    pub fn insert<const N: usize>(
-        &mut self,
-        row: [Option<Datum>; N],
-        written: &mut dyn FnMut(TupleId),
-    ) {
+    pub fn insert<const N: usize>(&mut self, row: Values<N>, written: &mut dyn FnMut(TupleId)) {
         assert_eq!(self.relation.columns(), N, "the table has other columns");
         if self.used == BATCH {
             self.flush(written);
@@ -343,7 +402,7 @@ impl Writer {
     }
 
     /// Replaces a row; where it is now.
-    pub fn update<const N: usize>(&mut self, at: TupleId, row: [Option<Datum>; N]) -> TupleId {
+    pub fn update<const N: usize>(&mut self, at: TupleId, row: Values<N>) -> TupleId {
         assert_eq!(self.relation.columns(), N, "the table has other columns");
         let mut nulls = row.map(|value| value.is_none());
         let mut values = row.map(|value| value.unwrap_or(Datum::null()));

@@ -6,15 +6,18 @@ use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 
 static DATABASE: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c"exchange"));
-// 8 MiB: a quarter of a second at the peak rate, far more than a commit takes.
+// 12 MiB: a quarter of a second at the peak rate, far more than a commit takes.
 static RING_SLOTS: GucSetting<i32> = GucSetting::<i32>::new(65_536);
 static MAXIMUM_INSTRUMENTS: GucSetting<i32> = GucSetting::<i32>::new(1_024);
 static MAXIMUM_ACCOUNTS: GucSetting<i32> = GucSetting::<i32>::new(65_536);
 static MAXIMUM_OPEN_ORDERS: GucSetting<i32> = GucSetting::<i32>::new(1_048_576);
 static MAXIMUM_PRICE_LEVELS: GucSetting<i32> = GucSetting::<i32>::new(262_144);
+static MAXIMUM_POSITIONS: GucSetting<i32> = GucSetting::<i32>::new(1_048_576);
+// Seconds at the peak rate, and most of a day at a usual one: longer than anybody retries.
+static CLIENT_ORDER_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(1_048_576);
 // What a screen shows, and what feeds usually carry.
 static BOOK_DEPTH: GucSetting<i32> = GucSetting::<i32>::new(32);
-// 200 kB a backend, touched only by those who send so many at once.
+// Half a MiB a backend, touched only by those who send so many at once.
 static MAXIMUM_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1_024);
 static MATCHER_CORE: GucSetting<i32> = GucSetting::<i32>::new(-1);
 // Longer than the gap between the orders of one busy client, so that it need not be woken
@@ -22,6 +25,7 @@ static MATCHER_CORE: GucSetting<i32> = GucSetting::<i32>::new(-1);
 static SPIN_US: GucSetting<i32> = GucSetting::<i32>::new(50);
 static TIME_ZONE: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
+static CALENDAR: GucSetting<bool> = GucSetting::<bool>::new(true);
 static SIMULATED_CLOCK: GucSetting<bool> = GucSetting::<bool>::new(false);
 // Long enough for short-lived orders to come and go as one row, short enough that nobody
 // who looks at a table notices.
@@ -61,7 +65,7 @@ pub fn define() {
     );
     text(
         c"exchange.time_zone",
-        c"The time zone in which candles of a day, a week or a month begin.",
+        c"The time zone of the trading hours, and in which candles of a day, a week or a month begin.",
         c"",
         &TIME_ZONE,
     );
@@ -99,6 +103,22 @@ pub fn define() {
         matcher::MAXIMUM_PRICE_LEVELS as i32,
     );
     number(
+        c"exchange.maximum_positions",
+        c"The most positions of accounts in instruments, and of cash records.",
+        c"Orders that would need one more are rejected.",
+        &MAXIMUM_POSITIONS,
+        1,
+        1 << 26,
+    );
+    number(
+        c"exchange.client_order_window",
+        c"For how many commands a client_order_id is remembered, so that a retry is no second order.",
+        c"0: not at all.",
+        &CLIENT_ORDER_WINDOW,
+        0,
+        1 << 26,
+    );
+    number(
         c"exchange.book_depth",
         c"How many price levels a side exchange.order_book() can show.",
         c"",
@@ -121,6 +141,14 @@ pub fn define() {
         &MATCHER_CORE,
         -1,
         1_023,
+    );
+    GucRegistry::define_bool_guc(
+        c"exchange.calendar",
+        c"The market opens and closes by exchange.trading_hours and exchange.calendar_exceptions.",
+        c"Off: by exchange.open_market() and exchange.close_market() alone; a day that has begun still ends by the calendar.",
+        &CALENDAR,
+        GucContext::Sighup,
+        GucFlags::default(),
     );
     GucRegistry::define_bool_guc(
         c"exchange.simulated_clock",
@@ -173,7 +201,7 @@ pub fn database() -> CString {
     text_of(&DATABASE, c"exchange")
 }
 
-/// The time zone in which candles of a day and more begin.
+/// The time zone of the trading hours, and in which candles of a day and more begin.
 pub fn time_zone() -> CString {
     text_of(&TIME_ZONE, c"UTC")
 }
@@ -190,6 +218,8 @@ pub fn limits() -> matcher::Limits {
         maximum_accounts: MAXIMUM_ACCOUNTS.get() as u32,
         maximum_open_orders: MAXIMUM_OPEN_ORDERS.get() as u32,
         maximum_price_levels: MAXIMUM_PRICE_LEVELS.get() as u32,
+        maximum_positions: MAXIMUM_POSITIONS.get() as u32,
+        client_order_window: CLIENT_ORDER_WINDOW.get() as u32,
     }
 }
 
@@ -211,6 +241,11 @@ pub fn matcher_core() -> Option<usize> {
 /// How long a worker polls before it sleeps, at most.
 pub fn spin() -> std::time::Duration {
     std::time::Duration::from_micros(SPIN_US.get() as u64)
+}
+
+/// Whether the market opens and closes by the calendar.
+pub fn calendar() -> bool {
+    CALENDAR.get()
 }
 
 /// Whether the clock stands still between calls of `exchange.advance_clock()`.

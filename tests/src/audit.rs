@@ -13,6 +13,8 @@ mod tables;
 
 use std::fmt;
 
+use matcher::View;
+
 use crate::traders::Memory;
 use crate::{Session, Venue, wait_until};
 pub use replay::{Replay, Replayed};

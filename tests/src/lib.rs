@@ -21,6 +21,6 @@ pub mod traders;
 pub mod venues;
 pub mod waiting;
 
-pub use session::{Failure, Session};
+pub use session::{Failure, Session, WITH_ITSELF};
 pub use venues::{SharedVenue, Venue};
 pub use waiting::wait_until;

@@ -10,6 +10,9 @@ use venue::connection::Connection;
 /// How NULL is written in the answers of [`Session::rows`].
 pub const NULL: &str = "-";
 
+/// The argument that makes an order trade with those of its own account.
+pub const WITH_ITSELF: &str = "self_trade_prevention => 'allow'";
+
 /// Nothing that works takes so long: what hangs is to fail its test, not to hold up the run.
 const LONGEST_STATEMENT: &str = "SET statement_timeout = '60s'";
 
@@ -185,11 +188,13 @@ impl Session {
         }
     }
 
-    /// Enters an order that rests or trades, by `exchange.place_order()`'s arguments, and
-    /// returns its id.
+    /// Enters an order that rests or trades, with those of its own account too, by
+    /// `exchange.place_order()`'s arguments, and returns its id.
     #[track_caller]
     pub fn place(&mut self, arguments: &str) -> i64 {
-        let sql = format!("SELECT order_id, status FROM exchange.place_order({arguments})");
+        let sql = format!(
+            "SELECT order_id, status FROM exchange.place_order({arguments}, {WITH_ITSELF})"
+        );
         let answer = self.one(&sql);
         match answer.split_once('|') {
             Some((id, status)) if status != "rejected" => id.parse().expect("an id is a number"),

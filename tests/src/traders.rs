@@ -34,7 +34,7 @@ impl Floor {
         let mut superuser = venue.superuser();
         let symbols = [("ALFA", Decimal::new(1, 2)), ("BRAVO", Decimal::new(25, 2))]
             .map(|(symbol, tick)| {
-                superuser.run(&format!("SELECT exchange.create_instrument('{symbol}', {tick})"));
+                venue.list(&format!("'{symbol}', {tick}"));
                 (symbol.to_owned(), tick)
             })
             .to_vec();
@@ -42,12 +42,10 @@ impl Floor {
         for client in 0..clients {
             let role = format!("{ROLE_PREFIX}{}", client / 2);
             if client % 2 == 0 {
-                superuser.run(&format!(
-                    "CREATE ROLE {role} LOGIN; GRANT SELECT ON exchange.open_orders TO {role}"
-                ));
+                superuser
+                    .run(&format!("CREATE ROLE {role} LOGIN; GRANT exchange_trader TO {role}"));
             }
-            let account =
-                superuser.number(&format!("SELECT exchange.open_account('{role}')")) as i32;
+            let account = venue.account(&role) as i32;
             seats.push((role, account));
         }
         Self { symbols, seats }

@@ -19,11 +19,44 @@ const SMALL: &[(&str, &str)] = &[
     ("exchange.maximum_instruments", "256"),
     ("exchange.maximum_open_orders", "100000"),
     ("exchange.maximum_price_levels", "50000"),
+    ("exchange.maximum_positions", "100000"),
     ("exchange.ring_slots", "8192"),
+    // Tests are run at any time of the day.
+    ("exchange.calendar", "off"),
 ];
 
 /// The background workers that the launcher starts.
-pub const WORKERS: [&str; 4] = ["matcher", "journaler", "publisher", "projector"];
+pub const WORKERS: [&str; 5] = ["matcher", "journaler", "publisher", "projector", "scheduler"];
+
+/// How many commands [`open`] sends.
+pub const COMMANDS_TO_OPEN: i64 = 3;
+
+/// Opens an account of the superuser that may trade, and the market.
+#[track_caller]
+pub fn open(session: &mut Session) {
+    session.run("SELECT exchange.verify_account(exchange.open_account())");
+    session.run("SELECT exchange.open_market()");
+}
+
+/// Pays more money and shares than a test needs into the accounts that may trade and are chosen by
+/// a condition, for the instruments that are chosen by another.
+#[track_caller]
+pub fn fund(session: &mut Session, accounts: &str, instruments: &str) {
+    session.run(&format!(
+        "SELECT exchange.deposit(account_id, currency, 1e15)
+         FROM exchange.accounts AS a
+         CROSS JOIN (SELECT DISTINCT currency FROM exchange.instruments WHERE {instruments}) AS i
+         WHERE status = 'verified' AND {accounts}
+           AND NOT EXISTS (SELECT FROM exchange.cash AS c
+                           WHERE c.account_id = a.account_id AND c.currency = i.currency
+                             AND balance > 0)"
+    ));
+    session.run(&format!(
+        "SELECT exchange.deposit_shares(account_id, symbol, 1000000000000)
+         FROM exchange.accounts CROSS JOIN exchange.instruments
+         WHERE status = 'verified' AND {accounts} AND {instruments}"
+    ));
+}
 
 /// A running cluster, stopped and removed at the end.
 #[derive(Debug)]
@@ -60,8 +93,7 @@ impl Venue {
         self.cluster.create_database(DATABASE).expect("the database can be created");
         let mut superuser = self.superuser();
         superuser.run("CREATE EXTENSION pg_exchange");
-        superuser.run("SELECT exchange.open_account()");
-        superuser.run("SELECT exchange.open_market()");
+        open(&mut superuser);
         self.wait_until_running();
     }
 
@@ -88,19 +120,44 @@ impl Venue {
         Session::connect(&self.cluster.connection(database, role))
     }
 
-    /// Lists an instrument with a symbol that no other test has, tick 0.01 and lot 1.
+    /// Lists an instrument with a symbol that no other test has, tick 0.01 and lot 1. Every account
+    /// that may trade has shares of it.
     pub fn instrument(&self) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let symbol = format!("SYM{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        self.superuser().run(&format!("SELECT exchange.create_instrument('{symbol}', 0.01)"));
+        self.list(&format!("'{symbol}', 0.01"));
         symbol
     }
 
-    /// Creates a role with an account: its name and the account.
+    /// Lists an instrument by `exchange.create_instrument()`'s arguments. Every account that may
+    /// trade has shares of it.
+    pub fn list(&self, arguments: &str) {
+        let mut superuser = self.superuser();
+        let id = superuser.number(&format!("SELECT exchange.create_instrument({arguments})"));
+        fund(&mut superuser, "true", &format!("instrument_id = {id}"));
+    }
+
+    /// Creates a role with an account that has money and shares: its name and the account.
     pub fn broker(&self) -> (String, i64) {
-        let role = self.role();
-        let account = self.superuser().number(&format!("SELECT exchange.open_account('{role}')"));
+        let role = self.trader();
+        let account = self.account(&role);
         (role, account)
+    }
+
+    /// Creates a role that may trade, and has no account.
+    pub fn trader(&self) -> String {
+        let role = self.role();
+        self.superuser().run(&format!("GRANT exchange_trader TO {role}"));
+        role
+    }
+
+    /// Opens an account of a role that may trade, with money and shares.
+    pub fn account(&self, role: &str) -> i64 {
+        let mut superuser = self.superuser();
+        let account = superuser.number(&format!("SELECT exchange.open_account('{role}')"));
+        superuser.run(&format!("SELECT exchange.verify_account({account})"));
+        fund(&mut superuser, &format!("account_id = {account}"), "true");
+        account
     }
 
     /// Creates a role that may log in.

@@ -8,6 +8,7 @@ mod fixtures;
 mod lifecycle;
 mod misuse;
 mod order_entry;
+mod privileges;
 mod replication;
 mod semantics;
 mod tables_and_market_data;

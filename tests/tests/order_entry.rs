@@ -1,6 +1,6 @@
 //! Placing, cancelling and reducing orders.
 
-use tests::{Session, SharedVenue, Venue};
+use tests::{Session, SharedVenue, Venue, WITH_ITSELF};
 
 fn venue() -> &'static Venue {
     static VENUE: SharedVenue = SharedVenue::new(&[("exchange.maximum_batch", "64")]);
@@ -16,6 +16,12 @@ fn standing(session: &mut Session, call: &str) -> String {
     session.one(&format!("SELECT {STANDING} FROM exchange.{call}"))
 }
 
+/// How an order stands that may trade with those of its own account.
+#[track_caller]
+fn placed(session: &mut Session, arguments: &str) -> String {
+    standing(session, &format!("place_order({arguments}, {WITH_ITSELF})"))
+}
+
 #[test]
 fn the_answer_tells_everything_about_the_order() {
     let (role, account) = venue().broker();
@@ -25,14 +31,15 @@ fn the_answer_tells_everything_about_the_order() {
     let answer = session.one(&format!("SELECT * FROM {call}"));
     let (id, rest) = answer.split_once('|').unwrap();
     let (created_at, rest) = rest.split_once('|').unwrap();
-    let expected = format!("open|0|300|-|{symbol}|buy|10.25|300|GTC|{account}|-");
+    let expected = format!("open|0|300|-|{symbol}|buy|10.25|300|GTC|{account}|-|-|limit|-|-");
     assert_eq!(rest, expected);
     assert!(session.is_true(&format!(
         "SELECT '{created_at}' BETWEEN now() - interval '1 minute' AND clock_timestamp()"
     )));
     let cancelled = session.one(&format!("SELECT * FROM exchange.cancel_order({id})"));
-    let expected =
-        format!("{id}|{created_at}|cancelled|0|0|-|{symbol}|buy|10.25|300|GTC|{account}|-");
+    let expected = format!(
+        "{id}|{created_at}|cancelled|0|0|-|{symbol}|buy|10.25|300|GTC|{account}|-|-|limit|-|requested"
+    );
     assert_eq!(cancelled, expected);
 }
 
@@ -55,12 +62,12 @@ fn orders_trade_at_the_resting_price_and_the_rest_rests() {
     let mut superuser = venue().superuser();
     superuser.place(&format!("'{symbol}', 'sell', 10.00, 100"));
     superuser.place(&format!("'{symbol}', 'sell', 10.02, 100"));
-    let taker = standing(&mut superuser, &format!("place_order('{symbol}', 'buy', 10.05, 250)"));
+    let taker = placed(&mut superuser, &format!("'{symbol}', 'buy', 10.05, 250"));
     assert_eq!(taker, "partially_filled|200|50|10.01|-");
     superuser.wait_for_books();
     let book = superuser.rows(&format!("SELECT * FROM exchange.order_book('{symbol}')"));
     assert_eq!(book, ["1|1|50|10.05|-|-|-"]);
-    let seller = standing(&mut superuser, &format!("place_order('{symbol}', 'sell', 10.05, 50)"));
+    let seller = placed(&mut superuser, &format!("'{symbol}', 'sell', 10.05, 50"));
     assert_eq!(seller, "filled|50|0|10.05|-");
 }
 
@@ -68,13 +75,13 @@ fn orders_trade_at_the_resting_price_and_the_rest_rests() {
 fn immediate_or_cancel_never_rests() {
     let symbol = venue().instrument();
     let mut superuser = venue().superuser();
-    let ioc = |price: &str| format!("place_order('{symbol}', 'buy', {price}, 100, 'IOC')");
-    assert_eq!(standing(&mut superuser, &ioc("5.00")), "cancelled|0|0|-|-");
+    let ioc = |price: &str| format!("'{symbol}', 'buy', {price}, 100, 'IOC'");
+    assert_eq!(placed(&mut superuser, &ioc("5.00")), "cancelled|0|0|-|-");
     superuser.place(&format!("'{symbol}', 'sell', 5.00, 30"));
-    assert_eq!(standing(&mut superuser, &ioc("4.99")), "cancelled|0|0|-|-");
-    assert_eq!(standing(&mut superuser, &ioc("5.01")), "cancelled|30|0|5.00|-");
+    assert_eq!(placed(&mut superuser, &ioc("4.99")), "cancelled|0|0|-|-");
+    assert_eq!(placed(&mut superuser, &ioc("5.01")), "cancelled|30|0|5.00|-");
     superuser.place(&format!("'{symbol}', 'sell', 5.00, 100"));
-    assert_eq!(standing(&mut superuser, &ioc("5.00")), "filled|100|0|5.00|-");
+    assert_eq!(placed(&mut superuser, &ioc("5.00")), "filled|100|0|5.00|-");
     superuser.wait_for_tables();
     let open = format!("SELECT count(*) FROM exchange.open_orders WHERE symbol = '{symbol}'");
     assert_eq!(superuser.number(&open), 0);
@@ -156,10 +163,10 @@ fn a_finished_order_is_answered_as_it_ended() {
 #[test]
 fn the_average_price_is_exact() {
     let mut superuser = venue().superuser();
-    superuser.run("SELECT exchange.create_instrument('QUARTER', 0.25, 10, 1000)");
+    venue().list("'QUARTER', 0.25, 10, 1000");
     superuser.place("'QUARTER', 'sell', 100.25, 10");
     superuser.place("'QUARTER', 'sell', 100.75, 20");
-    let answer = standing(&mut superuser, "place_order('QUARTER', 'buy', 1000, 30)");
+    let answer = placed(&mut superuser, "'QUARTER', 'buy', 1000, 30");
     let expected = superuser.one("SELECT (100.25 * 10 + 100.75 * 20) / 30");
     assert_eq!(answer, format!("filled|30|0|{expected}|-"));
 }
@@ -179,24 +186,30 @@ fn prices_are_taken_in_every_spelling() {
 #[test]
 fn ticks_of_every_size_work_to_their_bounds() {
     let mut superuser = venue().superuser();
+    venue().instrument();
+    let money =
+        superuser.one("SELECT max(exchange.deposit(1, 'USD', 1e18)) FROM generate_series(1, 10)");
     for (symbol, tick, lowest, highest) in [
         ("TICK_NANO", "0.000000001", "0.000000001", "0.010000000"),
         ("TICK_THREE", "0.003", "0.003", "30000.000"),
         ("TICK_ONE", "1", "1", "10000000"),
         ("TICK_HUNDRED", "100", "100", "1000000000"),
-        ("TICK_LARGE", "4000000000", "4000000000", "40000000000000000"),
+        ("TICK_MILLION", "1000000", "1000000", "10000000000000"),
     ] {
-        superuser.run(&format!("SELECT exchange.create_instrument('{symbol}', {tick})"));
+        venue().list(&format!("'{symbol}', {tick}"));
         let listed = superuser.one(&format!(
             "SELECT tick_size, maximum_price FROM exchange.instruments WHERE symbol = '{symbol}'"
         ));
         assert_eq!(listed, format!("{tick}|{highest}"));
-        // The largest quantity whose value still fits, traded at the highest price.
-        let most = matcher::maximum_quantity(10_000_000);
-        let buy = format!("place_order('{symbol}', 'buy', {lowest}, {most})");
-        assert_eq!(standing(&mut superuser, &buy), format!("open|0|{most}|-|-"));
-        let sell = format!("place_order('{symbol}', 'sell', {highest}, {most})");
-        assert_eq!(standing(&mut superuser, &sell), format!("open|0|{most}|-|-"));
+        // The largest quantity whose value still fits and can be paid, traded at the highest price.
+        let most: i64 = superuser.number(&format!(
+            "SELECT least({}, div({money}, 2 * {highest}))",
+            matcher::maximum_quantity(10_000_000)
+        ));
+        let buy = format!("'{symbol}', 'buy', {lowest}, {most}");
+        assert_eq!(placed(&mut superuser, &buy), format!("open|0|{most}|-|-"));
+        let sell = format!("'{symbol}', 'sell', {highest}, {most}");
+        assert_eq!(placed(&mut superuser, &sell), format!("open|0|{most}|-|-"));
         let buy = superuser.place(&format!("'{symbol}', 'buy', {highest}, {most}"));
         superuser.wait_for_tables();
         let turnover = superuser.one(&format!(
@@ -215,13 +228,15 @@ fn ticks_of_every_size_work_to_their_bounds() {
 #[test]
 fn an_array_is_answered_in_its_order() {
     let (first, second) = (venue().instrument(), venue().instrument());
+    let other = venue().account("postgres");
     let mut superuser = venue().superuser();
     let answers = superuser.rows(&format!(
         "SELECT symbol, side, price, quantity, time_in_force, {STANDING} FROM exchange.place_orders(
              ARRAY['{first}', '{second}', '{first}', '{first}'],
              ARRAY['buy', 'sell', 'sell', 'buy']::exchange.side[],
              ARRAY[10, 20, 9.99, 11], ARRAY[5, 6, 3, 4],
-             ARRAY['GTC', 'GTC', 'IOC', 'IOC']::exchange.time_in_force[])"
+             ARRAY['GTC', 'GTC', 'IOC', 'IOC']::exchange.time_in_force[],
+             ARRAY[1, 1, {other}, 1])"
     ));
     let expected = [
         format!("{first}|buy|10.00|5|GTC|open|0|5|-|-"),
@@ -250,7 +265,7 @@ fn arrays_longer_than_a_batch_are_answered_whole() {
                     bool_and(status = 'open'), array_agg(order_id ORDER BY n)
              FROM {call} WITH ORDINALITY AS a
                   (order_id, created_at, status, filled, remaining, average, symbol, side, price,
-                   quantity, tif, account, reason, n)"
+                   quantity, tif, account, reason, name, type, stop, cancelled, n)"
         ));
         let (summary, ids) = answers.rsplit_once('|').unwrap();
         assert_eq!(summary, format!("{length}|{length}|t|t"));
@@ -304,7 +319,7 @@ fn cancelling_an_array_goes_on_past_what_cannot_be_cancelled() {
 fn an_order_is_for_the_first_account_by_default() {
     let (role, first) = venue().broker();
     let mut superuser = venue().superuser();
-    let second = superuser.number(&format!("SELECT exchange.open_account('{role}')"));
+    let second = venue().account(&role);
     let symbol = venue().instrument();
     let mut session = venue().session(&role);
     let mut account_of = |account: &str| {
@@ -327,7 +342,7 @@ fn an_order_is_for_the_first_account_by_default() {
 #[test]
 fn members_of_a_role_trade_for_its_accounts() {
     let (firm, account) = venue().broker();
-    let (trader, intern) = (venue().role(), venue().role());
+    let (trader, intern) = (venue().role(), venue().trader());
     venue().superuser().run(&format!("GRANT {firm} TO {trader}"));
     let symbol = venue().instrument();
     let mut trader = venue().session(&trader);
@@ -462,8 +477,8 @@ fn a_closed_market_rejects_with_a_reason_and_lets_orders_out() {
     let other = superuser.place(&format!("'{symbol}', 'sell', 6, 10"));
     superuser.run("SELECT exchange.close_market()");
     assert_eq!(superuser.one("SELECT market FROM exchange.pg_stat_exchange"), "closed");
-    let buy = format!("place_order('{symbol}', 'buy', 5, 10)");
-    assert_eq!(standing(&mut superuser, &buy), "rejected|0|0|-|market_closed");
+    let buy = format!("'{symbol}', 'buy', 5, 10");
+    assert_eq!(placed(&mut superuser, &buy), "rejected|0|0|-|market_closed");
     let answers = superuser.rows(&format!(
         "SELECT status, reject_reason FROM exchange.place_orders(
              ARRAY['{symbol}'], ARRAY['buy']::exchange.side[], ARRAY[5], ARRAY[10],
@@ -477,7 +492,7 @@ fn a_closed_market_rejects_with_a_reason_and_lets_orders_out() {
                     FROM exchange.finished_orders WHERE status = 'rejected'";
     assert_eq!(superuser.one(rejected), "2|market_closed|00:00:00");
     superuser.run("SELECT exchange.open_market()");
-    assert_eq!(standing(&mut superuser, &buy), "filled|10|0|5.00|-");
+    assert_eq!(placed(&mut superuser, &buy), "filled|10|0|5.00|-");
     let ended = standing(&mut superuser, &format!("cancel_order({resting})"));
     assert_eq!(ended, "filled|10|0|5.00|order_not_open");
 
@@ -485,11 +500,11 @@ fn a_closed_market_rejects_with_a_reason_and_lets_orders_out() {
     for _ in 0..5 {
         superuser.place(&format!("'{symbol}', 'buy', 1, 10"));
     }
-    let sixth = format!("place_order('{symbol}', 'buy', 1, 10)");
-    assert_eq!(standing(&mut superuser, &sixth), "rejected|0|0|-|too_many_open_orders");
-    let ioc = format!("place_order('{symbol}', 'sell', 1, 10, 'IOC')");
-    assert_eq!(standing(&mut superuser, &ioc), "filled|10|0|1.00|-");
-    assert_eq!(standing(&mut superuser, &sixth), "open|0|10|-|-");
+    let sixth = format!("'{symbol}', 'buy', 1, 10");
+    assert_eq!(placed(&mut superuser, &sixth), "rejected|0|0|-|too_many_open_orders");
+    let ioc = format!("'{symbol}', 'sell', 1, 10, 'IOC'");
+    assert_eq!(placed(&mut superuser, &ioc), "filled|10|0|1.00|-");
+    assert_eq!(placed(&mut superuser, &sixth), "open|0|10|-|-");
 }
 
 #[test]

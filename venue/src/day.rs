@@ -1,4 +1,4 @@
-//! The synthetic trading day: one hundred stocks from the opening burst to the closing burst,
+//! The synthetic trading day: one hundred stocks from the opening auction to the closing auction,
 //! traded through the SQL functions of a running exchange, the same from the same seed.
 
 mod book;
@@ -17,16 +17,15 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, bail, ensure};
 use postgres::Client;
 use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive;
 
 use crate::connection::Connection;
-use crate::order::Side;
+use calendar::Timetable;
 pub use calendar::TradingDay;
-pub use clock::{SimulatedClock, time as exchange_time, use_real_clock};
-use exchange::{Exchange, NewOrder, SqlExchange};
-use market::{Broker, Business, Found, Market};
+pub use clock::{time as exchange_time, use_real_clock, use_simulated_clock};
+use exchange::{Ack, Exchange, NewOrder, SqlExchange, cents, find_orders};
+use market::{Broker, Business, Market};
 use progress::{Progress, grouped, time_of_day};
-use shape::SESSION_US;
+use shape::SECOND_US;
 use stocks::PROFILES;
 
 /// What day to trade.
@@ -56,6 +55,9 @@ const BROKERS: [(&str, Business); 4] = [
     ("broker_delta", Business::Taking),
 ];
 
+/// So much of the day passes until the traders look at the tables again.
+const BETWEEN_LOOKS_US: u64 = 1_800 * SECOND_US;
+
 /// How trading a day ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
@@ -63,7 +65,8 @@ pub enum Outcome {
     Traded(Totals),
     /// It was over before: nothing was traded.
     Over(TradingDay),
-    /// It was interrupted at this time of the day; another run goes on from there.
+    /// It was interrupted at this time of the day, where the clock of the exchange stands still
+    /// until another run goes on from there.
     Interrupted(String, Totals),
 }
 
@@ -78,6 +81,11 @@ pub struct Totals {
     pub cancels: u64,
     /// Reductions.
     pub reductions: u64,
+    /// Orders that the exchange rejected.
+    pub rejected: u64,
+    /// Orders that were not as the traders thought when they looked at the tables: stop orders
+    /// were reached, or other people traded.
+    pub surprises: u64,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -94,10 +102,11 @@ impl std::fmt::Display for Totals {
         let seconds = self.elapsed.as_secs_f64().max(0.001);
         write!(
             f,
-            "{} new orders ({} traded at once), {} cancels and {} reductions in {seconds:.1} s: \
-             {} commands a second",
+            "{} new orders ({} traded at once, {} rejected), {} cancels and {} reductions in \
+             {seconds:.1} s: {} commands a second",
             grouped(self.orders.into()),
             grouped(self.marketable.into()),
+            grouped(self.rejected.into()),
             grouped(self.cancels.into()),
             grouped(self.reductions.into()),
             grouped((self.commands() as f64 / seconds) as u128),
@@ -107,8 +116,10 @@ impl std::fmt::Display for Totals {
 
 /// Trades a day, or the rest of it, until its close or until `stop` is set.
 ///
-/// Turns the exchange's simulated clock on meanwhile, and opens the market if it is closed. It
-/// stays open.
+/// The exchange goes by a simulated clock meanwhile, and its calendar leads through the day: orders
+/// are collected for the opening auction, trade continuously, and are collected again for the
+/// closing one. Where the date is no trading day of its calendar, the market is opened and closed
+/// by hand. After the close, an exchange whose settings have the calendar off is open again.
 pub fn trade(connection: &Connection, options: &Options, stop: &AtomicBool) -> Result<Outcome> {
     let mut client = connection.connect()?;
     let alone =
@@ -116,61 +127,104 @@ pub fn trade(connection: &Connection, options: &Options, stop: &AtomicBool) -> R
     ensure!(alone.get::<_, bool>(0), "another run is trading a day on this exchange");
 
     let day = TradingDay::find(&mut client, options.date.as_deref())?;
+    let hours = day.hours(&mut client)?;
     let now = clock::time(&mut client)?;
-    if now.is_some_and(|now| now >= day.close) {
-        // A run that was killed may have left the simulated clock on.
-        use_real_clock(connection)?;
+    if now.is_some_and(|now| now >= hours.close) {
+        // A run that was killed may have left the clock to stand still.
+        hand_over(connection, &mut client)?;
         return Ok(Outcome::Over(day));
     }
-    let from_us = now
-        .and_then(|now| now.duration_since(day.open).ok())
-        .map_or(0, |passed| passed.as_micros() as u64);
     // The clock of an exchange never goes back: after a day of the future it would stand still.
-    ensure!(day.close <= SystemTime::now(), "{} is not over yet: choose an earlier day", day.date);
+    ensure!(
+        hours.close <= SystemTime::now(),
+        "{} is not over yet: choose an earlier day",
+        day.date
+    );
+    let begun = now.and_then(|now| now.duration_since(hours.open).ok());
+    let from_us = begun.map(|passed| passed.as_micros() as u64);
     // Each day, and each part of a day, its own; but the same again from the same tables.
-    let unix = day.open.duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
-    let seed = options.seed ^ unix.rotate_left(32) ^ from_us.rotate_left(8);
-    let mut market = traders(&mut client, seed, options.commands, from_us)?;
+    let unix = hours.open.duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
+    let seed = options.seed ^ unix.rotate_left(32) ^ from_us.unwrap_or(0).rotate_left(8);
+    let timetable = hours.timetable();
+    let mut market = traders(
+        &mut client,
+        seed,
+        options.commands,
+        from_us.unwrap_or(0),
+        timetable.closing_auction_us,
+    )?;
 
-    let simulated = SimulatedClock::start(connection)?;
-    let mut exchange = SqlExchange::new(connection, &BROKERS, day.open)?;
-    if from_us == 0 {
-        exchange.advance(0)?;
+    use_simulated_clock(connection)?;
+    if from_us.is_none() && hours.has_auctions() {
+        clock::use_calendar(connection)?;
     }
-    open_market(&mut client)?;
     client.execute("SELECT exchange.reset_statistics()", &[])?;
-    let mut progress = Progress::new(options.quiet, from_us);
-    let ended = session(&mut market, &mut exchange, from_us, stop, &mut progress);
+    let mut exchange = SqlExchange::new(connection, &BROKERS, hours.open)?;
+    let mut progress = Progress::new(options.quiet, from_us.unwrap_or(0));
+    let ended = session(&mut market, &mut exchange, &timetable, from_us, stop, &mut progress);
     progress.finish();
-    let (until_us, totals) = ended?;
-    let projected = client.execute("SELECT exchange.wait_for('projected')", &[]);
-    projected.context("waiting for the tables to show the day")?;
-    simulated.stop()?;
-    compare(&mut client, &market)?;
-    Ok(if until_us < SESSION_US {
-        Outcome::Interrupted(time_of_day(until_us), totals)
-    } else {
-        Outcome::Traded(totals)
-    })
+    let (until_us, totals) = ended.with_context(|| {
+        format!(
+            "{} is not traded to its end; the clock of the exchange stands still there",
+            day.date
+        )
+    })?;
+    if until_us < timetable.close_us {
+        return Ok(Outcome::Interrupted(time_of_day(until_us), totals));
+    }
+    hand_over(connection, &mut client)?;
+    Ok(Outcome::Traded(totals))
 }
 
-/// Opens the market unless it is open.
+/// Leaves an exchange to its own settings: to the real clock, and to its calendar; where that is
+/// off, with an open market.
+fn hand_over(connection: &Connection, client: &mut Client) -> Result<()> {
+    // As long as the clock stands still, nothing in the calendar is due.
+    clock::leave_calendar(connection)?;
+    let calendar_is_on = clock::calendar_is_on(client)?;
+    if !calendar_is_on {
+        calendar::wait_until_cleared(client)?;
+    }
+    use_real_clock(connection)?;
+    if calendar_is_on { Ok(()) } else { open_market(client) }
+}
+
+/// Lets the market trade continuously unless it does.
 pub fn open_market(client: &mut Client) -> Result<()> {
-    let row =
-        client.query_one("SELECT market, halted_because FROM exchange.pg_stat_exchange", &[])?;
-    match row.get("market") {
-        "open" => {}
-        "closed" => drop(client.execute("SELECT exchange.open_market()", &[])?),
-        other => {
-            let because: Option<&str> = row.get("halted_because");
-            bail!("the market is {other}: {}", because.unwrap_or("for no stated reason"));
-        }
+    if market_phase(client)? != "continuous" {
+        client.execute("SELECT exchange.open_market()", &[])?;
     }
     Ok(())
 }
 
+/// Closes the market unless it is closed.
+fn close_market(client: &mut Client) -> Result<()> {
+    if market_phase(client)? != "closed" {
+        client.execute("SELECT exchange.close_market()", &[])?;
+    }
+    Ok(())
+}
+
+/// The phase of the market; an error if the exchange stopped by itself.
+fn market_phase(client: &mut Client) -> Result<String> {
+    let row =
+        client.query_one("SELECT market, halted_because FROM exchange.pg_stat_exchange", &[])?;
+    let market: String = row.get(0);
+    if market == "halted" {
+        let because: Option<&str> = row.get(1);
+        bail!("the market is halted: {}", because.unwrap_or("for no stated reason"));
+    }
+    Ok(market)
+}
+
 /// The traders as they find the exchange.
-fn traders(client: &mut Client, seed: u64, commands: u64, from_us: u64) -> Result<Market> {
+fn traders(
+    client: &mut Client,
+    seed: u64,
+    commands: u64,
+    from_us: u64,
+    until_us: u64,
+) -> Result<Market> {
     let mut brokers = Vec::new();
     for (role, business) in BROKERS {
         let rows = client.query(
@@ -195,63 +249,89 @@ fn traders(client: &mut Client, seed: u64, commands: u64, from_us: u64) -> Resul
         let last = row.get::<_, Option<Decimal>>(0).map(cents).transpose()?;
         stocks.push((profile, last));
     }
-    let mut market = Market::new(seed, commands, &stocks, brokers);
-    let rows = client.query(
-        "SELECT o.order_id, o.symbol, o.side::text, o.price, o.remaining_quantity, a.owner
-         FROM exchange.open_orders AS o JOIN exchange.accounts AS a USING (account_id)
-         ORDER BY o.priority",
-        &[],
-    )?;
-    let found: Vec<Found> = rows
-        .iter()
-        .filter_map(|row| {
-            let symbol: &str = row.get(1);
-            let stock = PROFILES.iter().position(|profile| profile.symbol == symbol)?;
-            Some(Found {
-                order_id: row.get(0),
-                stock,
-                side: Side::from_name(row.get(2))?,
-                price_cents: cents(row.get(3)).ok()?,
-                remaining: row.get(4),
-                broker: BROKERS.iter().position(|(role, _)| *role == row.get::<_, &str>(5)),
-            })
-        })
-        .collect();
-    market.take_over(from_us, found.into_iter());
+    let mut market = Market::new(seed, commands, &stocks, brokers, from_us, until_us);
+    market.look(from_us, find_orders(client)?);
     Ok(market)
 }
 
-fn cents(price: Decimal) -> Result<i64> {
-    let cents = price * Decimal::ONE_HUNDRED;
-    cents.to_i64().with_context(|| format!("the price {price} is out of range"))
-}
-
-/// Trades from one time of the day on, and returns how far it came.
+/// Trades from one time of the day on, or from before its open, and returns how far it came.
 fn session(
     market: &mut Market,
     exchange: &mut impl Exchange,
-    from_us: u64,
+    timetable: &Timetable,
+    from_us: Option<u64>,
     stop: &AtomicBool,
     progress: &mut Progress,
 ) -> Result<(u64, Totals)> {
     let started = Instant::now();
     let mut totals = Totals::default();
-    let mut now_us = from_us;
-    if from_us == 0 {
-        let maker = market.turn(Business::Making);
-        let quotes = market.opening_quotes(maker);
-        place(market, exchange, maker, &quotes, now_us, &mut totals)?;
+    let mut now_us = from_us.unwrap_or(0);
+    if from_us.is_none() {
+        opening(market, exchange, timetable, &mut totals)?;
     }
-    while now_us < SESSION_US && !stop.load(Ordering::Relaxed) {
-        now_us = (now_us + market.slice_us(now_us)).min(SESSION_US);
-        exchange.advance(now_us)?;
-        if now_us < SESSION_US {
+    let mut looked_us = now_us;
+    while now_us < timetable.closing_auction_us && !stop.load(Ordering::Relaxed) {
+        now_us = (now_us + market.slice_us(now_us)).min(timetable.closing_auction_us);
+        exchange.advance(now_us as i64)?;
+        if now_us < timetable.closing_auction_us {
             slice(market, exchange, now_us, &mut totals)?;
+        }
+        if now_us - looked_us >= BETWEEN_LOOKS_US {
+            totals.surprises += market.look(now_us, exchange.open_orders()?);
+            looked_us = now_us;
         }
         progress.show(now_us, totals.commands());
     }
+    if now_us >= timetable.closing_auction_us {
+        closing(market, exchange, timetable, now_us, &mut totals)?;
+        now_us = timetable.close_us;
+    }
     totals.elapsed = started.elapsed();
     Ok((now_us, totals))
+}
+
+/// The opening auction, or, where there is none, the first quotes.
+fn opening(
+    market: &mut Market,
+    exchange: &mut impl Exchange,
+    timetable: &Timetable,
+    totals: &mut Totals,
+) -> Result<()> {
+    let maker = market.turn(Business::Making);
+    let quotes = market.opening_quotes(maker);
+    if timetable.pre_open_us == 0 {
+        exchange.advance(0)?;
+        exchange.open()?;
+        return place(market, exchange, maker, &quotes, 0, totals);
+    }
+    exchange.advance(timetable.pre_open_us)?;
+    collect(market, exchange, maker, &quotes, 0, totals)?;
+    let taker = market.turn(Business::Taking);
+    let orders = market.auction_orders(taker, 0);
+    collect(market, exchange, taker, &orders, 0, totals)?;
+    exchange.advance(0)?;
+    exchange.open()?;
+    market.look(0, exchange.open_orders()?);
+    Ok(())
+}
+
+/// The closing auction, if there is one, and the close.
+fn closing(
+    market: &mut Market,
+    exchange: &mut impl Exchange,
+    timetable: &Timetable,
+    now_us: u64,
+    totals: &mut Totals,
+) -> Result<()> {
+    if now_us < timetable.close_us {
+        let taker = market.turn(Business::Taking);
+        let orders = market.auction_orders(taker, now_us);
+        collect(market, exchange, taker, &orders, now_us, totals)?;
+        exchange.advance(timetable.close_us as i64)?;
+    }
+    exchange.close()?;
+    market.look(timetable.close_us, exchange.open_orders()?);
+    Ok(())
 }
 
 /// What happens at one moment of the day.
@@ -281,6 +361,7 @@ fn slice(
     place(market, exchange, taker, &takes, now_us, totals)
 }
 
+/// Sends orders that trade at once or rest.
 fn place(
     market: &mut Market,
     exchange: &mut impl Exchange,
@@ -289,32 +370,39 @@ fn place(
     now_us: u64,
     totals: &mut Totals,
 ) -> Result<()> {
+    let note = |market: &mut Market, order: &_, ack: &_| market.placed(broker, order, ack, now_us);
+    send(market, exchange, broker, orders, totals, note)
+}
+
+/// Sends orders that wait for an auction.
+fn collect(
+    market: &mut Market,
+    exchange: &mut impl Exchange,
+    broker: usize,
+    orders: &[NewOrder],
+    now_us: u64,
+    totals: &mut Totals,
+) -> Result<()> {
+    let note = |market: &mut Market, order: &_, ack: &_| market.waits(broker, order, ack, now_us);
+    send(market, exchange, broker, orders, totals, note)
+}
+
+fn send(
+    market: &mut Market,
+    exchange: &mut impl Exchange,
+    broker: usize,
+    orders: &[NewOrder],
+    totals: &mut Totals,
+    note: impl Fn(&mut Market, &NewOrder, &Ack),
+) -> Result<()> {
     if orders.is_empty() {
         return Ok(());
     }
     for (order, ack) in orders.iter().zip(exchange.place(broker, orders)?) {
-        market.placed(broker, order, &ack, now_us);
+        note(market, order, &ack);
         totals.orders += 1;
         totals.marketable += u64::from(ack.filled > 0);
-    }
-    Ok(())
-}
-
-/// Compares what the traders think is open with what the exchange says.
-fn compare(client: &mut Client, market: &Market) -> Result<()> {
-    let symbols: Vec<&str> = PROFILES.iter().map(|profile| profile.symbol).collect();
-    let open: i64 = client
-        .query_one(
-            "SELECT count(*) FROM exchange.open_orders WHERE symbol = ANY ($1)",
-            &[&symbols],
-        )?
-        .get(0);
-    if open != market.open_orders() as i64 {
-        eprintln!(
-            "The exchange has {open} open orders and the traders of the day know of {}: somebody \
-             else traded too.",
-            market.open_orders()
-        );
+        totals.rejected += u64::from(ack.is_rejected);
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ struct Cli {
     command: Action,
 }
 
-#[derive(Args, Clone)]
+#[derive(Args)]
 struct Target {
     /// The folder of the private cluster
     #[arg(long, global = true, value_name = "FOLDER", default_value = "build/venue")]
@@ -138,16 +138,16 @@ fn run(Cli { target, command }: Cli) -> Result<ExitCode> {
             None => println!("There is no venue."),
         },
         Action::Migrate { date, migrations } => {
-            on_interrupt(&target)?;
+            on_interrupt()?;
             target.migrate(date.as_deref(), &migrations)?;
         }
         Action::Day(arguments) => {
-            let stop = on_interrupt(&target)?;
+            let stop = on_interrupt()?;
             return trade(&target.connection()?, arguments, &stop);
         }
         Action::Show { symbol } => target.show(&symbol)?,
         Action::Demo { day, symbol } => {
-            let stop = on_interrupt(&target)?;
+            let stop = on_interrupt()?;
             target.migrate(day.date.as_deref(), &migrate::project_migrations())?;
             let code = trade(&target.connection()?, day, &stop)?;
             if code != ExitCode::SUCCESS {
@@ -169,6 +169,8 @@ impl Target {
         ("cluster_name", "venue"),
         ("timezone", "America/New_York"),
         ("exchange.database", DATABASE),
+        // Whoever looks at it wants to place an order, whatever the hour in New York.
+        ("exchange.calendar", "off"),
     ];
 
     fn start(&self) -> Result<Cluster> {
@@ -211,7 +213,7 @@ impl Target {
         writeln!(
             out,
             "The exchange is running. Connect to it with\n    {}\nand place an order with\n    \
-             SELECT * FROM exchange.place_order('{symbol}', 'buy', 100, 10);",
+             SELECT * FROM exchange.place_order('{symbol}', 'buy', NULL, 10, order_type => 'market');",
             connection.psql_line()
         )?;
         if self.url.is_none() {
@@ -225,13 +227,12 @@ impl Target {
 const INTERRUPTED: u8 = 130;
 
 /// Lets Ctrl-C end what is being done in good order. Returns what it sets.
-fn on_interrupt(target: &Target) -> Result<Arc<AtomicBool>> {
+fn on_interrupt() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    let (asked, target) = (Arc::clone(&stop), target.clone());
+    let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::Relaxed) {
-            // The second time it is not to wait for anything; but the clock must go on.
-            let _ = target.connection().and_then(|connection| day::use_real_clock(&connection));
+            // The second time it is not to wait for anything. Another run goes on from here.
             std::process::exit(INTERRUPTED.into());
         }
         eprintln!("\nStopping. (Once more: at once.)");
@@ -255,7 +256,8 @@ fn trade(
         Outcome::Interrupted(time, totals) => {
             println!(
                 "Interrupted at {time} of the simulated day, after {totals}.\nThe exchange is \
-                 running, with its open orders. Run this again to trade the rest of the day."
+                 running, with its open orders, and its clock stands still. Run this again to \
+                 trade the rest of the day."
             );
             return Ok(ExitCode::from(INTERRUPTED));
         }
@@ -301,17 +303,14 @@ fn replay(
     }
 }
 
-/// Makes what a replay needs and is not there: the instrument, two accounts, an open market.
+/// Makes what a replay needs: the instrument, if there is none; two accounts with money and
+/// shares; an open market.
 fn prepare(client: &mut Client, symbol: &str, tick: rust_decimal::Decimal) -> Result<[i32; 2]> {
     let listed = "SELECT FROM exchange.instruments WHERE symbol = $1";
     if client.query_opt(listed, &[&symbol])?.is_none() {
         client.execute("SELECT exchange.create_instrument($1, $2)", &[&symbol, &tick])?;
     }
-    let rows = client.query("SELECT account_id FROM exchange.accounts ORDER BY 1 LIMIT 2", &[])?;
-    let mut accounts: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
-    while accounts.len() < 2 {
-        accounts.push(client.query_one("SELECT exchange.open_account()", &[])?.get(0));
-    }
+    let accounts = [replay::open_account(client, symbol)?, replay::open_account(client, symbol)?];
     day::open_market(client)?;
-    Ok([accounts[0], accounts[1]])
+    Ok(accounts)
 }

@@ -2,7 +2,7 @@
 //! in `migrations/`. sqlx runs them, so `sqlx migrate run` does the same.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use postgres::Client;
@@ -11,7 +11,7 @@ use sqlx::migrate::{Migrate, Migrator};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::connection::Connection;
-use crate::day::{SimulatedClock, TradingDay, exchange_time};
+use crate::day::{TradingDay, exchange_time, use_real_clock, use_simulated_clock};
 
 /// The migration that creates the extension.
 const EXTENSION: i64 = 1;
@@ -36,16 +36,27 @@ pub fn run_on_morning(connection: &Connection, folder: &Path, date: Option<&str>
     }
     let mut client = connection.connect()?;
     let morning = TradingDay::find(&mut client, date)?.morning;
-    // Off again at the end, after errors too.
-    let simulated = SimulatedClock::start(connection)?;
+    use_simulated_clock(connection)?;
+    let migrated = apply_on(morning, connection, folder, &mut client);
+    // After an error too.
+    use_real_clock(connection).context("the simulated clock of the exchange is still on")?;
+    migrated
+}
+
+fn apply_on(
+    morning: SystemTime,
+    connection: &Connection,
+    folder: &Path,
+    client: &mut Client,
+) -> Result<()> {
     apply(connection, folder, Some(EXTENSION))?;
-    wait_for_matcher(&mut client)?;
+    wait_for_matcher(client)?;
     match client.execute("SELECT exchange.advance_clock($1)", &[&morning]) {
         Ok(_) => {}
         Err(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => {
             // It is that late already. If by the real clock, leave it to that.
-            if exchange_time(&mut client)?.is_some_and(|time| time > morning) {
-                simulated.stop()?;
+            if exchange_time(client)?.is_some_and(|time| time > morning) {
+                use_real_clock(connection)?;
             }
         }
         Err(error) => return Err(error).context("exchange.advance_clock()"),

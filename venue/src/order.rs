@@ -40,6 +40,8 @@ pub enum TimeInForce {
     Gtc,
     /// What cannot trade at once is cancelled.
     Ioc,
+    /// Until the market closes.
+    Day,
 }
 
 impl TimeInForce {
@@ -48,6 +50,7 @@ impl TimeInForce {
         match self {
             Self::Gtc => "GTC",
             Self::Ioc => "IOC",
+            Self::Day => "DAY",
         }
     }
 }

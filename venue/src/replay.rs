@@ -77,6 +77,19 @@ impl fmt::Display for Difference {
     }
 }
 
+/// Opens an account that may trade an instrument, with more money and shares than a stream needs.
+pub fn open_account(client: &mut Client, symbol: &str) -> Result<i32> {
+    let account = client.query_one("SELECT exchange.open_account()", &[])?.get(0);
+    client.execute("SELECT exchange.verify_account($1)", &[&account])?;
+    client.execute(
+        "SELECT exchange.deposit($1, currency, 1e15) FROM exchange.instruments WHERE symbol = $2",
+        &[&account, &symbol],
+    )?;
+    client
+        .execute("SELECT exchange.deposit_shares($1, $2, 1000000000000)", &[&account, &symbol])?;
+    Ok(account)
+}
+
 /// Replays a stream.
 ///
 /// The market must be open and the instrument's book empty. A difference ends the replay and is

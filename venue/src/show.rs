@@ -17,7 +17,7 @@ pub fn show(connection: &Connection, psql: &Path, symbol: &str) -> Result<()> {
     let run = |query: &str| run_psql(connection, psql, query);
     run(&format!("SELECT * FROM exchange.order_book({literal}, 10);"))?;
     run(&format!(
-        "SELECT trade_id, price, quantity, taker_side, executed_at\n\
+        "SELECT trade_id, price, quantity, taker_side, in_auction, executed_at\n\
          FROM exchange.trades\n\
          WHERE symbol = {literal}\n\
          ORDER BY executed_at DESC, trade_id DESC LIMIT 10;"
@@ -29,6 +29,13 @@ pub fn show(connection: &Connection, psql: &Path, symbol: &str) -> Result<()> {
          ORDER BY opened_at DESC LIMIT 15;"
     ))?;
     print_chart(connection, symbol)?;
+    run(&format!(
+        "SELECT order_type, time_in_force, status, count(*)\n\
+         FROM exchange.orders\n\
+         WHERE symbol = {literal}\n\
+         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;"
+    ))?;
+    run("SELECT * FROM exchange.conservation WHERE kind = 'currency';")?;
     run("SELECT * FROM exchange.status;")
 }
 

@@ -16,12 +16,18 @@ struct Venue(Cluster);
 
 impl Venue {
     fn new() -> Self {
-        let cluster = Cluster::temporary(&[("shared_buffers", "32MB")]).unwrap();
-        cluster.start().unwrap();
-        cluster.create_database(DATABASE).unwrap();
-        let venue = Self(cluster);
+        let venue = Self::empty();
         migrate::run_on_morning(&venue.connection(), &migrate::project_migrations(), DATE).unwrap();
         venue
+    }
+
+    /// Without the extension.
+    fn empty() -> Self {
+        let settings = [("shared_buffers", "32MB"), ("exchange.calendar", "off")];
+        let cluster = Cluster::temporary(&settings).unwrap();
+        cluster.start().unwrap();
+        cluster.create_database(DATABASE).unwrap();
+        Self(cluster)
     }
 
     fn connection(&self) -> Connection {
@@ -54,7 +60,10 @@ fn tables(client: &mut Client) -> String {
             (SELECT string_agg(e::text, ';' ORDER BY trade_id, order_id) FROM exchange.executions AS e),
             (SELECT string_agg(t::text, ';' ORDER BY trade_id) FROM exchange.trades AS t),
             (SELECT string_agg(c::text, ';' ORDER BY symbol, resolution, opened_at)
-             FROM exchange.candles AS c)))",
+             FROM exchange.candles AS c),
+            (SELECT string_agg(c::text, ';' ORDER BY account_id) FROM exchange.cash AS c),
+            (SELECT string_agg(p::text, ';' ORDER BY account_id, symbol)
+             FROM exchange.positions AS p)))",
     )
 }
 
@@ -78,10 +87,48 @@ fn the_same_seed_gives_the_same_tables_and_a_day_is_traded_once() {
     assert_eq!(one::<String>(&mut client, "SHOW exchange.simulated_clock"), "off");
     let in_session: bool = one(
         &mut client,
-        "SELECT min(created_at) >= '2026-11-20 09:30 America/New_York'
-            AND max(updated_at) < '2026-11-20 16:00 America/New_York' FROM exchange.orders",
+        "SELECT min(created_at) = pre_open_at AND max(updated_at) <= close_at
+         FROM exchange.orders, exchange.trading_day_times('2026-11-20', '2026-11-20')
+         GROUP BY pre_open_at, close_at",
     );
     assert!(in_session);
+    // Nobody was short of money or shares.
+    assert_eq!(
+        one::<i64>(
+            &mut client,
+            "SELECT count(*) FROM exchange.orders
+             WHERE status = 'rejected' AND reject_reason <> 'post_only_would_cross'",
+        ),
+        0
+    );
+    // It opened and closed with an auction, and its day orders are over.
+    let auctions: String = one(
+        &mut client,
+        "SELECT string_agg(DISTINCT to_char(executed_at AT TIME ZONE 'America/New_York', 'HH24:MI'), ' '
+                           ORDER BY 1)
+         FROM exchange.trades WHERE in_auction",
+    );
+    assert_eq!(auctions, "09:30 16:00");
+    let day_orders: (i64, i64) = {
+        let row = client.query_one(
+            "SELECT count(*) FILTER (WHERE status = 'expired'),
+                    count(*) FILTER (WHERE status IN ('open', 'partially_filled'))
+             FROM exchange.orders WHERE time_in_force = 'DAY'",
+            &[],
+        );
+        let row = row.unwrap();
+        (row.get(0), row.get(1))
+    };
+    assert!(day_orders.0 > 0 && day_orders.1 == 0, "{day_orders:?}");
+    // Whoever comes now can trade, and all money and shares are there.
+    assert_eq!(
+        one::<String>(&mut client, "SELECT market FROM exchange.pg_stat_exchange"),
+        "continuous"
+    );
+    assert_eq!(
+        one::<i64>(&mut client, "SELECT count(*) FROM exchange.conservation WHERE difference <> 0"),
+        0
+    );
 }
 
 #[test]
@@ -98,25 +145,38 @@ fn an_interrupted_day_goes_on_where_it_stopped() {
         trading.join().unwrap()
     });
     let mut client = venue.client();
-    assert_eq!(one::<String>(&mut client, "SHOW exchange.simulated_clock"), "off");
     let open: i64 = one(&mut client, "SELECT count(*) FROM exchange.open_orders");
     assert!(open > 0);
     match outcome {
         Outcome::Interrupted(..) => {
+            assert_eq!(one::<String>(&mut client, "SHOW exchange.simulated_clock"), "on");
             stop.store(false, Ordering::Relaxed);
             assert!(matches!(venue.trade(&stop), Outcome::Traded(_)));
         }
         // It was faster than we were.
         outcome => assert!(matches!(outcome, Outcome::Traded(_))),
     }
+    assert_eq!(one::<String>(&mut client, "SHOW exchange.simulated_clock"), "off");
+}
+
+#[test]
+fn a_day_that_is_not_in_the_calendar_is_traded_without_auctions() {
+    let venue = Venue::empty();
+    let sunday = "2026-11-22";
+    let migrations = migrate::project_migrations();
+    migrate::run_on_morning(&venue.connection(), &migrations, Some(sunday)).unwrap();
+    let date = Some(sunday.to_owned());
+    let options = Options { date, commands: 3_000, seed: 7, quiet: true };
+    let outcome = day::trade(&venue.connection(), &options, &AtomicBool::new(false)).unwrap();
+    assert!(matches!(outcome, Outcome::Traded(totals) if totals.marketable > 50), "{outcome:?}");
+    let mut client = venue.client();
+    let auctions = "SELECT count(*) FROM exchange.trades WHERE in_auction";
+    assert_eq!(one::<i64>(&mut client, auctions), 0);
 }
 
 #[test]
 fn a_second_run_completes_migrations_that_failed() {
-    let cluster = Cluster::temporary(&[("shared_buffers", "32MB")]).unwrap();
-    cluster.start().unwrap();
-    cluster.create_database(DATABASE).unwrap();
-    let venue = Venue(cluster);
+    let venue = Venue::empty();
     // The same migrations, but that the third fails at its end.
     let folder = venue.0.data_directory().with_file_name("broken");
     fs::create_dir(&folder).unwrap();
@@ -139,6 +199,13 @@ fn a_second_run_completes_migrations_that_failed() {
     migrate::run(&venue.connection(), &migrate::project_migrations()).unwrap();
     assert_eq!(one::<i64>(&mut client, listed), 100);
     assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM exchange.accounts"), 41);
+    // Nothing was done twice either.
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM exchange.transfers"), 41 * 101);
+    let schedules = "SELECT count(*) FROM exchange.fee_schedules";
+    assert_eq!(one::<i64>(&mut client, schedules), 1);
+    let not_ready = "SELECT count(*) FROM exchange.accounts
+                     WHERE status <> 'verified' OR fee_schedule_id IS NULL";
+    assert_eq!(one::<i64>(&mut client, not_ready), 0);
     assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM pg_publication"), 1);
 }
 
@@ -169,16 +236,17 @@ fn a_replay_finds_what_is_wrong_first() {
     let mut replay = |symbol: &str, stream: &str, books: &str| {
         let (stream, books) =
             (replay::parse_stream(stream).unwrap(), replay::parse_books(books).unwrap());
+        client.execute("SELECT exchange.create_instrument($1, 0.01)", &[&symbol]).unwrap();
         let replay = Replay {
             symbol,
-            maker_account: 1,
-            taker_account: 2,
+            maker_account: replay::open_account(&mut client, symbol).unwrap(),
+            taker_account: replay::open_account(&mut client, symbol).unwrap(),
             stream: &stream,
             books: Some(&books),
         };
         replay::run(&mut client, &replay).unwrap()
     };
-    let report = replay("AAPL", STREAM, BOOKS);
+    let report = replay("RIGHT", STREAM, BOOKS);
     assert_eq!(report.difference, None);
     assert_eq!((report.events, report.commands, report.fills), (8, 7, 3));
     assert_eq!((report.books, report.orders), (7, 5));
@@ -186,13 +254,13 @@ fn a_replay_finds_what_is_wrong_first() {
     let first =
         |report: replay::Report| report.difference.map(|found| (found.sequence, found.what));
     let wrong_book = BOOKS.replace("1000100,3,999900,3", "1000100,3,999900,2");
-    let found = first(replay("NVDA", STREAM, &wrong_book)).unwrap();
+    let found = first(replay("BOOK", STREAM, &wrong_book)).unwrap();
     assert_eq!(found, (4, "level 1 of the book (row 3 of its file)".to_owned()));
     // The fills are wrong at event 2, before the book is.
     let wrong_fill = STREAM.replace("a:1000100:5;b:1000100:2", "b:1000100:5;a:1000100:2");
-    let found = first(replay("TSLA", &wrong_fill, &wrong_book)).unwrap();
+    let found = first(replay("FILL", &wrong_fill, &wrong_book)).unwrap();
     assert_eq!(found, (2, "the executions".to_owned()));
     let too_much = STREAM.replace("4,reduce,c,B,999900,1,3,", "4,cancel,c,B,999900,4,3,");
-    let found = first(replay("MSFT", &too_much, BOOKS)).unwrap();
+    let found = first(replay("CANCEL", &too_much, BOOKS)).unwrap();
     assert_eq!(found, (4, "level 1 of the book (row 3 of its file)".to_owned()));
 }

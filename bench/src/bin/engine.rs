@@ -7,9 +7,14 @@
 //! Every command is checked and applied as the exchange does it, with its events, its
 //! outcome and the running hash. The prefill is not timed. Trades and their checksum must
 //! be those of the comparison, else the program fails.
+//!
+//! The whole engine is measured twice: with nothing set but accounts that have money and
+//! shares ("plain"), and with everything that it can check ("all on": fees, the limits of
+//! account, instrument and position, a collar and bands).
 
-use bench::commands::Commands;
-use bench::stream::{Stream, generate, trade_checksum};
+use bench::commands::{Commands, SetUp};
+use bench::stream::generate;
+use bench::verify;
 use matcher::{Command, Engine, Event, Limits, PREFETCH_BATCH, Stamp};
 use std::hint::black_box;
 use std::time::Instant;
@@ -20,6 +25,8 @@ const LIMITS: Limits = Limits {
     maximum_accounts: 65_536,
     maximum_open_orders: 1 << 20,
     maximum_price_levels: 1 << 18,
+    maximum_positions: 1 << 20,
+    client_order_window: 1 << 20,
 };
 
 /// A stream, what a right engine makes of it, and what the fastest open one took, all as
@@ -34,9 +41,16 @@ struct Target {
     best_mops: f64,
     median_mops: f64,
     latencies_ns: Option<[f64; 3]>,
-    /// How many times as fast this engine wants to be.
+    /// How many times as fast this engine wants to be with nothing to check.
     reach: f64,
+    /// The fastest open engine with funds and risk.
+    with_risk_best_mops: f64,
+    with_risk_median_mops: f64,
 }
+
+/// How many times as fast the whole engine wants to be as the fastest open one that has
+/// funds and risk.
+const REACH_WITH_RISK: f64 = 3.0;
 
 const COMMANDS: u64 = 5_000_000;
 const SEED: u64 = 42;
@@ -53,6 +67,8 @@ const TARGETS: [Target; 2] = [
         median_mops: 16.1,
         latencies_ns: Some([107.0, 319.0, 570.0]),
         reach: 1.0,
+        with_risk_best_mops: 2.3,
+        with_risk_median_mops: 1.4,
     },
     Target {
         name: "S100",
@@ -65,6 +81,8 @@ const TARGETS: [Target; 2] = [
         median_mops: 4.6,
         latencies_ns: None,
         reach: 1.5,
+        with_risk_best_mops: 1.1,
+        with_risk_median_mops: 0.9,
     },
 ];
 
@@ -79,7 +97,7 @@ fn main() {
     };
     let runs = if quick { 3 } else { 15 };
     println!("{runs} runs of {COMMANDS} commands, best / median; latencies p50 / p99 / p99.9");
-    println!("{:8}{:34}{:>15}{:>15}{:>24}", "stream", "engine", "M ops/s", "ns/op", "latency ns");
+    println!("{:8}{:38}{:>15}{:>15}{:>24}", "stream", "engine", "M ops/s", "ns/op", "latency ns");
     for target in &TARGETS {
         measure(target, runs);
     }
@@ -89,31 +107,39 @@ fn main() {
 fn measure(target: &Target, runs: usize) {
     let stream = generate(target.symbols, COMMANDS, target.prefill, SEED);
     assert_eq!(stream.fnv(), target.fnv, "the generator is not that of the comparison");
-    let commands = Commands::new(&stream);
-    verify(target, &stream, &commands);
-    drop(stream);
-
+    assert_eq!((stream.trades, stream.checksum), (target.trades, target.checksum));
     let print = |engine: &str, best: f64, median: f64, latencies: Option<[f64; 3]>| {
         let latencies =
             latencies.map_or(String::new(), |[a, b, c]| format!("{a:.0} / {b:.0} / {c:.0}"));
         println!(
-            "{:8}{engine:34}{:>15}{:>15}{latencies:>24}",
+            "{:8}{engine:38}{:>15}{:>15}{latencies:>24}",
             target.name,
             format!("{best:.1} / {median:.1}"),
             format!("{:.0} / {:.0}", 1e3 / best, 1e3 / median),
         );
     };
-    let print_runs = |engine: &str, latencies, run: &dyn Fn(&Commands) -> f64| {
-        let mut mops: Vec<f64> = (0..runs).map(|_| run(&commands)).collect();
-        mops.sort_by(f64::total_cmp);
-        print(engine, mops[runs - 1], mops[runs / 2], latencies);
-    };
     let Target { best_mops, median_mops, reach, .. } = *target;
     print("fastest open book, as published", best_mops, median_mops, target.latencies_ns);
-    let engine = format!("to reach ({reach}x)");
-    print(&engine, best_mops * reach, median_mops * reach, None);
-    print_runs("matcher, in batches", None, &run_in_batches);
-    print_runs("matcher, one by one", Some(latencies_ns(&commands)), &run_one_by_one);
+    print(&format!("to reach ({reach}x)"), best_mops * reach, median_mops * reach, None);
+    let Target { with_risk_best_mops, with_risk_median_mops, .. } = *target;
+    let published = "fastest open one with funds and risk";
+    print(published, with_risk_best_mops, with_risk_median_mops, None);
+    let reach = REACH_WITH_RISK;
+    let wanted = [with_risk_best_mops * reach, with_risk_median_mops * reach];
+    print(&format!("to reach ({reach}x)"), wanted[0], wanted[1], None);
+    for (set_up, name) in [(SetUp::Plain, "plain"), (SetUp::AllOn, "all on")] {
+        let commands = Commands::new(&stream, set_up);
+        let trades = (target.trades, target.checksum);
+        assert_eq!(verify::trades(&commands, LIMITS), trades, "other trades");
+        let print_runs = |way: &str, latencies, run: &dyn Fn(&Commands) -> f64| {
+            let mut mops: Vec<f64> = (0..runs).map(|_| run(&commands)).collect();
+            mops.sort_by(f64::total_cmp);
+            let engine = format!("matcher, {name}, {way}");
+            print(&engine, mops[runs - 1], mops[runs / 2], latencies);
+        };
+        print_runs("in batches", None, &run_in_batches);
+        print_runs("one by one", Some(latencies_ns(&commands)), &run_one_by_one);
+    }
 }
 
 /// An engine with instruments, accounts and the prefill.
@@ -131,33 +157,6 @@ fn prefilled(commands: &Commands) -> Engine {
 fn apply_next(engine: &mut Engine, command: &Command, events: &mut Vec<Event>) {
     let stamp = Stamp { sequence: engine.sequence() + 1, time_us: 0 };
     black_box(&engine.apply(stamp, command, events));
-}
-
-/// Panics unless the trades are those of the comparison.
-fn verify(target: &Target, stream: &Stream, commands: &Commands) {
-    let mut engine = Engine::new(LIMITS);
-    let mut events = Vec::new();
-    let mut trades = 0;
-    let mut checksum = 0u64;
-    let timed = commands.timed.iter().map(|compact| compact.command());
-    for command in commands.before.iter().copied().chain(timed) {
-        engine.check(&command).expect("every command of the stream is valid");
-        apply_next(&mut engine, &command, &mut events);
-        for event in events.drain(..) {
-            if let Event::Trade(trade) = event {
-                trades += 1;
-                checksum = checksum.wrapping_add(trade_checksum(
-                    commands.stream_id(trade.maker_order_id),
-                    commands.stream_id(trade.taker_order_id),
-                    trade.price_ticks,
-                    trade.quantity as u64,
-                ));
-            }
-        }
-    }
-    engine.validate();
-    assert_eq!((trades, checksum), (target.trades, target.checksum), "other trades");
-    assert_eq!((stream.trades, stream.checksum), (target.trades, target.checksum));
 }
 
 /// Millions of commands a second, taken in batches as the matcher of the exchange does.

@@ -7,11 +7,11 @@
 //! Pages come from one pool when first needed and go back when empty, so a book costs
 //! what its levels cost, not what its price range would.
 //!
-//! Both sides of a book share the tree: a book is never crossed, so no price has levels
-//! on both.
+//! Each side of a book has its own: while orders are collected for an auction both may have
+//! levels at one price.
 
 use super::bitmap::{Bitmap, above, below, highest, lowest};
-use super::pool::{NONE, Pool, Slot};
+use crate::slots::{NONE, Pool, Slot};
 
 const PAGE_BITS: u32 = 6;
 const PAGE_SLOTS: usize = 1 << PAGE_BITS;
@@ -74,7 +74,7 @@ pub(crate) fn pages_for(levels: u32) -> u32 {
     levels.checked_mul(2).expect("limits are checked before")
 }
 
-/// The levels of one instrument by price.
+/// The levels of one side of a book by price.
 pub(crate) struct Ladder {
     /// The middle page of each block of 4,096 prices.
     blocks: Vec<Slot>,

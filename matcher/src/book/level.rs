@@ -1,19 +1,22 @@
-//! The orders of one side at one price, first come first served.
+//! The orders of one side at one price: displayed ones first, then hidden ones, each first
+//! come first served.
 
-use super::pool::{NONE, Slot};
+use crate::slots::{NONE, Slot};
 use crate::{InstrumentId, Side};
 
 /// A level in use has at least one order. Half a cache line.
 #[derive(Clone, Copy, Default)]
 #[repr(align(32))]
 pub(crate) struct Level {
-    /// Sum of what remains of its orders.
+    /// Sum of what its orders display.
     pub(crate) quantity: i64,
-    /// The oldest order.
+    /// The order that trades first.
     pub(crate) head: Slot,
-    /// The newest order.
+    /// The newest displayed order.
+    pub(crate) displayed_tail: Slot,
+    /// The order that trades last.
     pub(crate) tail: Slot,
-    /// Number of orders.
+    /// Number of displayed orders.
     pub(crate) orders: u32,
     pub(crate) price: u32,
     /// Instrument and side in one word.
@@ -25,7 +28,7 @@ const _: () = assert!(size_of::<Level>() == 32);
 impl Level {
     pub(crate) fn new(instrument: InstrumentId, side: Side, price: u32) -> Self {
         let owner = instrument << 1 | side as u32;
-        Self { quantity: 0, head: NONE, tail: NONE, orders: 0, price, owner }
+        Self { quantity: 0, head: NONE, displayed_tail: NONE, tail: NONE, orders: 0, price, owner }
     }
 
     #[inline(always)]

@@ -1,8 +1,8 @@
 //! From an order's id to its slot.
 
-use super::id_table::IdTable;
-use super::pool::{NONE, Slot};
 use crate::OrderId;
+use crate::id_table::IdTable;
+use crate::slots::{NONE, Slot};
 
 /// Order ids grow for ever and most orders are short-lived, so the open ones are nearly
 /// always among the last few million ids. Those have a window: an array addressed by the

@@ -1,37 +1,37 @@
-//! The order books of all instruments.
+//! The open orders of all instruments.
 //!
-//! * [`pool`]: bounded memory, addressed by slots.
-//! * [`bitmap`], [`ladder`]: from price to level, and to the next level in use.
+//! * [`ladder`], [`bitmap`]: from price to level, and to the next level in use.
 //! * [`level`], [`open_order`]: first come first served within a level.
-//! * [`locator`], [`id_table`]: from order id to order.
-//! * [`matching`]: what a new order does.
+//! * [`waiting`]: orders that are not in the book yet.
+//! * [`locator`]: from order id to order.
 //! * [`prefetch`]: what a command will touch.
-//! * [`restore`]: open orders out of the tables.
 //! * [`walk`]: books from best to worst, for whoever reads them.
 //! * [`validate`]: whether all of it agrees.
+//!
+//! Nothing here knows money, accounts or rules: that is the [`crate::engine`]'s.
 
 mod bitmap;
-mod id_table;
 mod ladder;
 mod level;
 mod locator;
-mod matching;
 mod open_order;
-mod pool;
 mod prefetch;
-mod restore;
 mod validate;
+mod waiting;
 mod walk;
 
-use crate::outcome::Order;
-use crate::{AccountId, Instrument, InstrumentId, Limits, OrderId, OrderStatus, Side};
+use crate::ledger::Valuation;
+use crate::phase::InstrumentPhase;
+use crate::slots::{NONE, Pool, Slot};
+use crate::terms::{OrderType, Terms};
+use crate::{
+    CurrencyId, Instrument, InstrumentId, InstrumentState, Limits, OrderId, Side,
+};
 use ladder::{Ladder, Page};
-use level::Level;
+pub(crate) use level::Level;
 use locator::Locator;
-use open_order::OpenOrder;
-use pool::{NONE, Pool};
-
-pub(crate) use pool::Slot;
+pub(crate) use open_order::{Details, OpenOrder, Traits, first_priority};
+use waiting::Waiting;
 
 /// The most open orders that an engine can be set to. Together with
 /// [`maximum_quantity`] it keeps the sum of a level within `i64`.
@@ -51,7 +51,7 @@ pub fn maximum_quantity(maximum_price_ticks: i64) -> i64 {
 
 /// Ranks prices of a side: the lower the better. Both sides then compare alike.
 #[inline(always)]
-fn rank(side: Side, price_ticks: i64) -> i64 {
+pub(crate) fn rank(side: Side, price_ticks: i64) -> i64 {
     match side {
         Side::Buy => -price_ticks,
         Side::Sell => price_ticks,
@@ -61,28 +61,39 @@ fn rank(side: Side, price_ticks: i64) -> i64 {
 /// The rank of the best price of an empty side.
 const EMPTY: i64 = i64::MAX;
 
-/// The book of one instrument. What an order looks at first lies in the first cache line.
+/// The book of one instrument, and what else changes of it. What an order looks at first lies
+/// in the first cache line.
 #[repr(C, align(64))]
-struct Book {
+pub(crate) struct Book {
     /// [`rank`] of the best price of each side, or [`EMPTY`].
-    best_rank: [i64; 2],
+    pub(crate) best_rank: [i64; 2],
     /// The level of that price, or [`NONE`].
-    best_level: [Slot; 2],
-    maximum_price_ticks: i64,
-    maximum_quantity: i64,
-    lot_size: i64,
-    ladder: Ladder,
-}
-
-/// What an order must satisfy to be sequenced.
-#[derive(Clone, Copy)]
-pub(crate) struct OrderBounds {
+    pub(crate) best_level: [Slot; 2],
     pub(crate) maximum_price_ticks: i64,
     pub(crate) maximum_quantity: i64,
     pub(crate) lot_size: i64,
+    pub(crate) phase: InstrumentPhase,
+    /// Whether orders wait outside of the book.
+    pub(crate) has_waiting: bool,
+    /// Whether a collar or limits of the instrument are to be looked at.
+    pub(crate) is_guarded: bool,
+    pub(crate) currency: CurrencyId,
+    pub(crate) valuation: Valuation,
+    /// The lowest and the highest price within the bands.
+    pub(crate) band: [i64; 2],
+    pub(crate) waiting: Waiting,
+    ladders: [Ladder; 2],
+    /// Its phase is that of the book.
+    pub(crate) state: InstrumentState,
 }
 
-impl OrderBounds {
+impl Book {
+    /// The best price of a side, displayed or not.
+    pub(crate) fn best_price(&self, side: Side) -> Option<i64> {
+        let rank = self.best_rank[side as usize];
+        (rank != EMPTY).then_some(rank.abs())
+    }
+
     #[inline(always)]
     pub(crate) fn is_lots(&self, quantity: i64) -> bool {
         // Division is slow, and most instruments trade single units.
@@ -94,8 +105,9 @@ impl OrderBounds {
 pub(crate) struct Books {
     /// By instrument id less one.
     books: Vec<Book>,
-    orders: Pool<OpenOrder>,
-    levels: Pool<Level>,
+    pub(crate) orders: Pool<OpenOrder>,
+    details: Pool<Details>,
+    pub(crate) levels: Pool<Level>,
     pages: Pool<Page>,
     locator: Locator,
 }
@@ -108,6 +120,7 @@ impl Books {
         Self {
             books: Vec::with_capacity(limits.maximum_instruments as usize),
             orders: Pool::new(limits.maximum_open_orders),
+            details: Pool::new(limits.maximum_open_orders),
             levels: Pool::new(limits.maximum_price_levels),
             pages: Pool::new(ladder::pages_for(limits.maximum_price_levels)),
             locator: Locator::new(limits.maximum_open_orders),
@@ -115,15 +128,24 @@ impl Books {
     }
 
     /// Opens the book of the next instrument.
-    pub(crate) fn create(&mut self, instrument: &Instrument) {
+    pub(crate) fn create(&mut self, instrument: &Instrument, currency: CurrencyId) {
         assert!((1..=MAXIMUM_PRICE_TICKS).contains(&instrument.maximum_price_ticks));
+        let ladder = || Ladder::new(instrument.maximum_price_ticks as u32);
         self.books.push(Book {
             best_rank: [EMPTY; 2],
             best_level: [NONE; 2],
             maximum_price_ticks: instrument.maximum_price_ticks,
             maximum_quantity: maximum_quantity(instrument.maximum_price_ticks),
             lot_size: instrument.lot_size,
-            ladder: Ladder::new(instrument.maximum_price_ticks as u32),
+            phase: InstrumentPhase::Closed,
+            has_waiting: false,
+            is_guarded: false,
+            currency,
+            valuation: Valuation::of(instrument),
+            band: [i64::MIN, i64::MAX],
+            waiting: Waiting::default(),
+            ladders: [ladder(), ladder()],
+            state: InstrumentState::default(),
         });
     }
 
@@ -132,20 +154,22 @@ impl Books {
         self.books.len()
     }
 
+    /// The book of an instrument, if there is the instrument.
     #[inline(always)]
-    fn book(&self, instrument: InstrumentId) -> &Book {
+    pub(crate) fn get(&self, instrument: InstrumentId) -> Option<&Book> {
+        self.books.get((instrument as usize).wrapping_sub(1))
+    }
+
+    /// The book of an instrument that exists.
+    #[inline(always)]
+    pub(crate) fn book(&self, instrument: InstrumentId) -> &Book {
         &self.books[instrument as usize - 1]
     }
 
-    /// The bounds of an instrument's orders, if there is the instrument.
+    /// The book of an instrument that exists.
     #[inline(always)]
-    pub(crate) fn bounds(&self, instrument: InstrumentId) -> Option<OrderBounds> {
-        let book = self.books.get((instrument as usize).wrapping_sub(1))?;
-        Some(OrderBounds {
-            maximum_price_ticks: book.maximum_price_ticks,
-            maximum_quantity: book.maximum_quantity,
-            lot_size: book.lot_size,
-        })
+    pub(crate) fn book_mut(&mut self, instrument: InstrumentId) -> &mut Book {
+        &mut self.books[instrument as usize - 1]
     }
 
     /// Number of open orders.
@@ -153,7 +177,7 @@ impl Books {
         self.orders.in_use()
     }
 
-    /// Whether no more orders can rest.
+    /// Whether no more orders can be open.
     #[inline(always)]
     pub(crate) fn is_full(&self) -> bool {
         self.orders.is_full()
@@ -168,8 +192,8 @@ impl Books {
         price_ticks: i64,
     ) -> bool {
         self.levels.is_full() && {
-            let level = self.book(instrument).ladder.get(&self.pages, price_ticks as u32);
-            level == NONE || self.levels[level].side() != side
+            let ladder = &self.book(instrument).ladders[side as usize];
+            ladder.get(&self.pages, price_ticks as u32) == NONE
         }
     }
 
@@ -180,83 +204,269 @@ impl Books {
         (slot != NONE).then_some(slot)
     }
 
-    /// The order in a slot that [`Books::find`] gave.
+    /// Makes an order open; where it waits is still to be said.
     #[inline(always)]
-    pub(crate) fn order(&self, slot: Slot) -> Order {
-        let order = &self.orders[slot];
-        order.describe(&self.levels[order.level])
-    }
-
-    /// Whose the order in a slot is.
-    #[inline(always)]
-    pub(crate) fn account(&self, slot: Slot) -> AccountId {
-        self.orders[slot].account
-    }
-
-    /// Takes an order out of its book; returns it as it is then, and what was cancelled.
-    #[inline(always)]
-    pub(crate) fn cancel(&mut self, slot: Slot) -> (Order, i64) {
-        let orders = self.orders.slots_mut();
-        let order = orders[slot as usize];
-        let OpenOrder { remaining, next, previous, level: level_slot, .. } = order;
-        assert!(order.id != 0 && remaining > 0);
-        let level = &mut self.levels[level_slot];
-        let resting = order.describe(level);
-
-        // Where the list ends this writes to slot NONE, which nobody reads.
-        orders[previous as usize].next = next;
-        orders[next as usize].previous = previous;
-        level.head = if previous == NONE { next } else { level.head };
-        level.tail = if next == NONE { previous } else { level.tail };
-        level.quantity -= remaining;
-        level.orders -= 1;
-        if level.orders == 0 {
-            self.remove_level(level_slot);
-        }
-        self.release(slot);
-        (Order { remaining: 0, status: OrderStatus::Cancelled, ..resting }, remaining)
-    }
-
-    /// Makes an order smaller in its place.
-    pub(crate) fn reduce(&mut self, slot: Slot, by: i64) -> Order {
-        let order = &mut self.orders[slot];
-        assert!(by > 0 && by < order.remaining);
-        order.quantity -= by;
-        order.remaining -= by;
-        let level = &mut self.levels[order.level];
-        level.quantity -= by;
-        assert!(level.quantity > 0);
-        order.describe(level)
+    pub(crate) fn add(&mut self, order: OpenOrder) -> Slot {
+        let slot = self.orders.take();
+        self.orders[slot] = order;
+        let orders = &self.orders;
+        self.locator.insert(order.id, slot, |slot| orders[slot].id);
+        slot
     }
 
     /// Gives the slot of an order that is in no list any more back.
     #[inline(always)]
-    fn release(&mut self, slot: Slot) {
+    pub(crate) fn release(&mut self, slot: Slot) {
+        let details = self.orders[slot].details;
+        if details != NONE {
+            self.details.put_back(details);
+        }
+        self.release_plain(slot);
+    }
+
+    /// Gives the slot of an order that is in no list any more back, which has no details.
+    #[inline(always)]
+    pub(crate) fn release_plain(&mut self, slot: Slot) {
         let id = std::mem::take(&mut self.orders[slot].id);
-        assert!(id != 0, "an order leaves the book once");
+        assert!(id != 0, "an order ends once");
         self.locator.remove(id, slot);
         self.orders.put_back(slot);
+    }
+
+    /// What is special about an order, if something is.
+    #[inline(always)]
+    pub(crate) fn details(&self, slot: Slot) -> Option<&Details> {
+        let details = self.orders[slot].details;
+        (details != NONE).then(|| &self.details[details])
+    }
+
+    /// What is special about an order, of which it is now known that something is.
+    pub(crate) fn details_mut(&mut self, slot: Slot) -> &mut Details {
+        if self.orders[slot].details == NONE {
+            let details = self.details.take();
+            let order = &self.orders[slot];
+            let price_ticks =
+                if order.level == NONE { 0 } else { self.levels[order.level].price_ticks() };
+            self.details[details] = Details {
+                price_ticks,
+                priority: first_priority(order.id),
+                ..Details::default()
+            };
+            self.orders[slot].details = details;
+        }
+        let details = self.orders[slot].details;
+        &mut self.details[details]
+    }
+
+    /// What an order asked for.
+    #[inline(always)]
+    pub(crate) fn terms(&self, slot: Slot) -> &Terms {
+        const PLAIN: Terms = Terms::PLAIN;
+        self.details(slot).map_or(&PLAIN, |details| &details.terms)
+    }
+
+    /// The limit of an order.
+    #[inline(always)]
+    pub(crate) fn price_ticks(&self, slot: Slot) -> i64 {
+        let order = &self.orders[slot];
+        if order.level != NONE {
+            self.levels[order.level].price_ticks()
+        } else {
+            self.details[order.details].price_ticks
+        }
+    }
+
+    /// The place of an order among others of its price.
+    pub(crate) fn priority(&self, slot: Slot) -> u64 {
+        let order = &self.orders[slot];
+        self.details(slot).map_or_else(|| first_priority(order.id), |details| details.priority)
+    }
+
+    /// What of an order in a level is displayed.
+    #[inline(always)]
+    pub(crate) fn displayed(&self, slot: Slot) -> i64 {
+        let order = &self.orders[slot];
+        if !order.traits.has(Traits::HIDDEN | Traits::ICEBERG) {
+            order.remaining
+        } else if order.traits.has(Traits::HIDDEN) {
+            0
+        } else {
+            self.details[order.details].displayed
+        }
+    }
+
+    /// Puts an order at the tail of the displayed or the hidden ones of its level.
+    pub(crate) fn enter_level(&mut self, instrument: InstrumentId, slot: Slot, price_ticks: i64) {
+        if self.orders[slot].traits.has(Traits::HIDDEN) {
+            self.enter_hidden(instrument, slot, price_ticks);
+        } else {
+            let displayed = self.displayed(slot);
+            self.enter_displayed(instrument, slot, price_ticks, displayed);
+        }
+    }
+
+    /// The level of an order's side at a price, made if there is none.
+    #[inline(always)]
+    fn level_for(&mut self, instrument: InstrumentId, side: Side, price_ticks: i64) -> Slot {
+        let price = price_ticks as u32;
+        match self.book(instrument).ladders[side as usize].get(&self.pages, price) {
+            NONE => self.create_level(instrument, side, price),
+            level => level,
+        }
+    }
+
+    /// Puts an order that displays so much at the tail of the displayed ones of its level.
+    #[inline(always)]
+    pub(crate) fn enter_displayed(
+        &mut self,
+        instrument: InstrumentId,
+        slot: Slot,
+        price_ticks: i64,
+        displayed: i64,
+    ) {
+        let level_slot = self.level_for(instrument, self.orders[slot].side, price_ticks);
+        let orders = self.orders.slots_mut();
+        let level = &mut self.levels[level_slot];
+        let previous = level.displayed_tail;
+        // Slot NONE, which nobody reads, is written where the list begins or ends.
+        let next = if previous == NONE { level.head } else { orders[previous as usize].next };
+        orders[previous as usize].next = slot;
+        orders[next as usize].previous = slot;
+        level.head = if previous == NONE { slot } else { level.head };
+        level.tail = if next == NONE { slot } else { level.tail };
+        level.displayed_tail = slot;
+        level.quantity += displayed;
+        level.orders += 1;
+        let order = &mut orders[slot as usize];
+        order.level = level_slot;
+        order.previous = previous;
+        order.next = next;
+    }
+
+    fn enter_hidden(&mut self, instrument: InstrumentId, slot: Slot, price_ticks: i64) {
+        let level_slot = self.level_for(instrument, self.orders[slot].side, price_ticks);
+        let orders = self.orders.slots_mut();
+        let level = &mut self.levels[level_slot];
+        let previous = level.tail;
+        orders[previous as usize].next = slot;
+        level.head = if previous == NONE { slot } else { level.head };
+        level.tail = slot;
+        let order = &mut orders[slot as usize];
+        order.level = level_slot;
+        order.previous = previous;
+        order.next = NONE;
+    }
+
+    /// Takes an order out of its level.
+    #[inline(always)]
+    pub(crate) fn leave_level(&mut self, slot: Slot) {
+        if self.orders[slot].traits.has(Traits::HIDDEN) {
+            self.leave_list(slot);
+        } else {
+            self.leave_displayed(slot, self.displayed(slot));
+        }
+    }
+
+    /// Takes an order that displays so much out of its level.
+    #[inline(always)]
+    pub(crate) fn leave_displayed(&mut self, slot: Slot, displayed: i64) {
+        let OpenOrder { level, previous, .. } = self.orders[slot];
+        let level = &mut self.levels[level];
+        // All before a displayed order are displayed.
+        level.displayed_tail =
+            if level.displayed_tail == slot { previous } else { level.displayed_tail };
+        level.quantity -= displayed;
+        level.orders -= 1;
+        self.leave_list(slot);
+    }
+
+    #[inline(always)]
+    fn leave_list(&mut self, slot: Slot) {
+        let orders = self.orders.slots_mut();
+        let OpenOrder { next, previous, level: level_slot, .. } = orders[slot as usize];
+        let level = &mut self.levels[level_slot];
+        orders[previous as usize].next = next;
+        orders[next as usize].previous = previous;
+        level.head = if previous == NONE { next } else { level.head };
+        level.tail = if next == NONE { previous } else { level.tail };
+        orders[slot as usize].level = NONE;
+        if level.head == NONE {
+            self.remove_level(level_slot);
+        }
+    }
+
+    fn create_level(&mut self, instrument: InstrumentId, side: Side, price: u32) -> Slot {
+        let slot = self.levels.take();
+        self.levels[slot] = Level::new(instrument, side, price);
+        let book = &mut self.books[instrument as usize - 1];
+        book.ladders[side as usize].insert(&mut self.pages, price, slot);
+        let rank = rank(side, i64::from(price));
+        assert!(rank != book.best_rank[side as usize]);
+        if rank < book.best_rank[side as usize] {
+            book.best_rank[side as usize] = rank;
+            book.best_level[side as usize] = slot;
+        }
+        slot
     }
 
     /// Takes a level without orders out of its book.
     fn remove_level(&mut self, slot: Slot) {
         let level = self.levels[slot];
-        assert!(level.orders == 0 && level.quantity == 0);
-        assert!(level.head == NONE && level.tail == NONE);
+        assert!(level.orders == 0 && level.quantity == 0 && level.tail == NONE);
         let side = level.side();
-        let book = &mut self.books[level.instrument() as usize - 1];
-        if book.best_level[side as usize] == slot {
-            let next = match side {
-                Side::Buy => book.ladder.next_below(&self.pages, level.price),
-                Side::Sell => book.ladder.next_above(&self.pages, level.price),
-            };
-            book.best_level[side as usize] = next;
-            book.best_rank[side as usize] = match next {
+        if self.book(level.instrument()).best_level[side as usize] == slot {
+            let next = self.next_level(level.instrument(), side, level.price);
+            let next_rank = match next {
                 NONE => EMPTY,
                 next => rank(side, self.levels[next].price_ticks()),
             };
+            let book = self.book_mut(level.instrument());
+            book.best_level[side as usize] = next;
+            book.best_rank[side as usize] = next_rank;
         }
-        book.ladder.remove(&mut self.pages, level.price);
+        let book = &mut self.books[level.instrument() as usize - 1];
+        book.ladders[side as usize].remove(&mut self.pages, level.price);
         self.levels.put_back(slot);
+    }
+
+    /// Lists an order among those that wait outside of the book. What it waits for is in its
+    /// details.
+    pub(crate) fn enter_waiting(&mut self, instrument: InstrumentId, slot: Slot) {
+        self.list_waiting(instrument, slot, true);
+        self.book_mut(instrument).has_waiting = true;
+    }
+
+    /// Takes an order out of the list in which it waits outside of the book.
+    pub(crate) fn leave_waiting(&mut self, instrument: InstrumentId, slot: Slot) {
+        self.list_waiting(instrument, slot, false);
+        let book = self.book_mut(instrument);
+        book.has_waiting = !book.waiting.is_empty();
+    }
+
+    fn list_waiting(&mut self, instrument: InstrumentId, slot: Slot, enter: bool) {
+        let OpenOrder { id, side, details, .. } = self.orders[slot];
+        let Details { price_ticks, priority, terms, .. } = self.details[details];
+        let waiting = &mut self.books[instrument as usize - 1].waiting;
+        let changed = if terms.order_type.is_stop() {
+            let stop_price = terms.stop_price_ticks;
+            if terms.order_type == OrderType::TrailingStop {
+                if enter { waiting.trailing.insert(id) } else { waiting.trailing.remove(&id) };
+            }
+            if enter {
+                waiting.insert_stop(terms.trigger, side, stop_price, id);
+            } else {
+                waiting.remove_stop(terms.trigger, side, stop_price, id);
+            }
+            true
+        } else if terms.order_type == OrderType::Pegged {
+            let pegged = &mut waiting.pegged[side as usize];
+            let key = (priority, slot);
+            if enter { pegged.insert(key) } else { pegged.remove(&key) }
+        } else {
+            let all_or_none = &mut waiting.all_or_none[side as usize];
+            let key = (rank(side, price_ticks), priority, slot);
+            if enter { all_or_none.insert(key) } else { all_or_none.remove(&key) }
+        };
+        assert!(changed, "an order waits once");
     }
 }

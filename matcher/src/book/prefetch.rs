@@ -9,8 +9,8 @@
 //! The touches are plain loads of which nobody uses the result.
 
 use super::Books;
-use super::pool::{NONE, Slot};
-use crate::{Command, PREFETCH_BATCH};
+use crate::slots::{NONE, Slot};
+use crate::{AccountId, Command, InstrumentId, NewOrder, PREFETCH_BATCH};
 use std::borrow::Borrow;
 use std::hint::black_box;
 
@@ -19,7 +19,13 @@ use std::hint::black_box;
 const WORTH_IT: u32 = 16_384;
 
 impl Books {
-    pub(crate) fn prefetch<C: Borrow<Command>>(&self, batch: impl IntoIterator<Item = C>) {
+    /// `find_position` finds a position, `touch_position` reads anything of it.
+    pub(crate) fn prefetch<C: Borrow<Command>>(
+        &self,
+        batch: impl IntoIterator<Item = C>,
+        find_position: impl Fn(AccountId, InstrumentId) -> Slot,
+        touch_position: impl Fn(Slot) -> i64,
+    ) {
         if self.open_orders() < WORTH_IT {
             return;
         }
@@ -29,11 +35,13 @@ impl Books {
         let mut levels = [NONE; PREFETCH_BATCH];
         let mut orders = [NONE; PREFETCH_BATCH];
         let mut count = 0;
+        let mut positions = [NONE; PREFETCH_BATCH];
         for (index, command) in batch.into_iter().take(PREFETCH_BATCH).enumerate() {
             count = index + 1;
             match command.borrow() {
-                Command::PlaceOrder(new) => {
-                    levels[index] = self.level_at(new.instrument, new.price_ticks);
+                Command::PlaceOrder(new) | Command::PlaceOrderWithTerms(new, _) => {
+                    levels[index] = self.level_at(new);
+                    positions[index] = find_position(new.account, new.instrument);
                 }
                 Command::CancelOrder { order_id, .. } | Command::ReduceOrder { order_id, .. } => {
                     orders[index] = self.locator.guess(*order_id);
@@ -47,6 +55,9 @@ impl Books {
         for index in 0..count {
             tails[index] = self.levels[levels[index]].tail;
             levels_of_orders[index] = self.orders[orders[index]].level;
+            if positions[index] == NONE {
+                positions[index] = self.orders[orders[index]].position;
+            }
         }
         let mut touched = 0;
         for index in 0..count {
@@ -54,17 +65,21 @@ impl Books {
             touched ^= self.orders[tails[index]].id
                 ^ self.orders[order.next].id
                 ^ self.orders[order.previous].id
-                ^ u64::from(self.levels[levels_of_orders[index]].tail);
+                ^ self.orders[order.newer].id
+                ^ self.orders[order.older].id
+                ^ u64::from(self.levels[levels_of_orders[index]].tail)
+                ^ touch_position(positions[index]) as u64;
         }
         black_box(touched);
     }
 
-    /// The level at a price, if instrument and price are valid and there is one.
+    /// The level that an order might rest in, if its instrument and price are valid and there
+    /// is one.
     #[inline(always)]
-    fn level_at(&self, instrument: u32, price_ticks: i64) -> Slot {
-        match self.books.get((instrument as usize).wrapping_sub(1)) {
-            Some(book) if (1..=book.maximum_price_ticks).contains(&price_ticks) => {
-                book.ladder.get(&self.pages, price_ticks as u32)
+    fn level_at(&self, new: &NewOrder) -> Slot {
+        match self.get(new.instrument) {
+            Some(book) if (1..=book.maximum_price_ticks).contains(&new.price_ticks) => {
+                book.ladders[new.side as usize].get(&self.pages, new.price_ticks as u32)
             }
             _ => NONE,
         }

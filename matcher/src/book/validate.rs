@@ -1,7 +1,8 @@
 //! Whether the whole state agrees with itself. Slow: for tests.
 
-use super::pool::NONE;
-use super::{Books, EMPTY, Slot, rank};
+use super::{Books, EMPTY, Traits, rank};
+use crate::phase::InstrumentPhase;
+use crate::slots::{NONE, Slot};
 use crate::{InstrumentId, Side};
 use std::collections::BTreeSet;
 
@@ -14,7 +15,14 @@ impl Books {
         for instrument in 1..=self.books.len() as InstrumentId {
             let book = self.book(instrument);
             let [bid, ask] = book.best_rank;
-            assert!(bid == EMPTY || ask == EMPTY || -bid < ask, "the book is crossed");
+            let is_crossed = bid != EMPTY && ask != EMPTY && -bid >= ask;
+            assert!(!is_crossed || book.phase != InstrumentPhase::Continuous, "it is crossed");
+            assert_eq!(book.has_waiting, !book.waiting.is_empty());
+            for slot in self.waiting_slots(instrument) {
+                assert!(orders.insert(slot), "an order is listed twice");
+                assert_eq!(self.orders[slot].level, NONE);
+                assert_eq!(self.find(self.orders[slot].id), Some(slot), "it cannot be found");
+            }
             for side in [Side::Buy, Side::Sell] {
                 let mut worst = None;
                 for slot in self.level_slots(instrument, side) {
@@ -29,7 +37,7 @@ impl Books {
                 let best = best.map(|slot| rank(side, self.levels[slot].price_ticks()));
                 assert_eq!(book.best_rank[side as usize], best.unwrap_or(EMPTY));
             }
-            for page in book.ladder.pages_in_use(&self.pages) {
+            for page in book.ladders.iter().flat_map(|ladder| ladder.pages_in_use(&self.pages)) {
                 assert!(pages.insert(page), "a page has two places");
                 assert!(self.pages[page].is_consistent() && !self.pages[page].is_empty());
             }
@@ -62,26 +70,34 @@ impl Books {
         let level = &self.levels[slot];
         assert_eq!((level.instrument(), level.side()), (instrument, side));
         assert!((1..=self.book(instrument).maximum_price_ticks).contains(&level.price_ticks()));
-        assert_eq!(self.book(instrument).ladder.get(&self.pages, level.price), slot);
+        assert_eq!(self.book(instrument).ladders[side as usize].get(&self.pages, level.price), slot);
         let rank = rank(side, level.price_ticks());
         assert!(previous.is_none_or(|previous| previous < rank), "levels are out of order");
 
-        let mut quantity = 0;
-        let mut count = 0;
-        let mut older = NONE;
+        let (mut quantity, mut displayed) = (0, 0);
+        let (mut before, mut displayed_tail) = (NONE, NONE);
         for order_slot in self.order_slots(level) {
             let order = &self.orders[order_slot];
-            assert_eq!((order.level, order.previous), (slot, older));
+            assert_eq!((order.level, order.previous, order.side), (slot, before, side));
             assert!((1..=order.quantity).contains(&order.remaining));
-            assert!(older == NONE || self.orders[older].id < order.id, "not first come");
             assert_eq!(self.find(order.id), Some(order_slot), "the locator lost an order");
-            quantity += order.remaining;
-            count += 1;
-            older = order_slot;
+            let is_hidden = order.traits.has(Traits::HIDDEN);
+            if before != NONE {
+                let was_hidden = self.orders[before].traits.has(Traits::HIDDEN);
+                let place = |hidden, slot| (hidden, self.priority(slot));
+                assert!(place(was_hidden, before) < place(is_hidden, order_slot), "out of order");
+            }
+            if !is_hidden {
+                assert!((1..=order.remaining).contains(&self.displayed(order_slot)));
+                quantity += self.displayed(order_slot);
+                displayed += 1;
+                displayed_tail = order_slot;
+            }
+            before = order_slot;
         }
-        assert_eq!(level.tail, older);
-        assert_eq!((level.quantity, level.orders), (quantity, count));
-        assert!(count > 0, "a level without orders");
+        assert_eq!((level.tail, level.displayed_tail), (before, displayed_tail));
+        assert_eq!((level.quantity, level.orders), (quantity, displayed));
+        assert!(before != NONE, "a level without orders");
         rank
     }
 }

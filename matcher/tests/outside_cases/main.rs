@@ -1,9 +1,11 @@
 //! Expected results that none of us wrote: the tests of other engines, and what an
-//! exchange published after each order of a morning.
+//! exchange published after each order of a morning. The engine and its oracle must both
+//! come to them.
 //!
 //! They stand outside the repository, in `shared/fixtures` beside it, because not all of
 //! them may be redistributed. Where that directory is absent these tests say so and pass.
 
+mod differences;
 mod engines;
 mod recorded;
 mod venue;

@@ -2,27 +2,37 @@
 //! Every fill and every row of the book must be the same.
 
 use crate::fixture;
-use crate::venue::{MAKER, TAKER, Venue};
-use matcher::{Side, TimeInForce};
+use crate::venue::{Exchange, Venue};
+use matcher::{Engine, NaiveExchange, Side, Terms, TimeInForce};
 
 #[test]
 fn goog() {
-    run("goog_l10_first2000", 1970);
+    run::<Engine>("goog_l10_first2000", 1970);
+}
+
+#[test]
+fn goog_on_the_oracle() {
+    run::<NaiveExchange>("goog_l10_first2000", 1970);
 }
 
 #[test]
 fn amzn() {
-    run("amzn_l1_first3000", 2999);
+    run::<Engine>("amzn_l1_first3000", 2999);
+}
+
+#[test]
+fn amzn_on_the_oracle() {
+    run::<NaiveExchange>("amzn_l1_first3000", 2999);
 }
 
 /// Runs a stream, whose events name so many rows of the book.
-fn run(name: &str, rows_expected: usize) {
+fn run<E: Exchange>(name: &str, rows_expected: usize) {
     let Some(stream) = fixture(&format!("{name}_stream.csv")) else { return };
     let Some(book) = fixture(&format!("{name}_book.csv")) else { return };
     let rows: Vec<&str> = book.lines().collect();
     let mut rows_seen = 0;
     let mut fills_seen = 0;
-    let mut venue = Venue::new();
+    let mut venue = Venue::<E>::open();
     for line in stream.lines().skip(1) {
         let fields: Vec<&str> = line.split(',').collect();
         let [sequence, operation, id, side, price, quantity, row, expected] = fields[..] else {
@@ -37,15 +47,16 @@ fn run(name: &str, rows_expected: usize) {
         match operation {
             "add" => {
                 let gtc = TimeInForce::GoodTillCancel;
-                venue.place(id, MAKER, side(), number(price), number(quantity), gtc);
-                assert!(venue.fills.is_empty() && venue.orders[id].status.is_open(), "{line}");
+                venue.place(id, side(), number(price), number(quantity), gtc, Terms::PLAIN);
+                assert!(venue.fills.is_empty() && venue.order(id).status.is_open(), "{line}");
             }
             "cancel" => venue.cancel(id),
             "reduce" => venue.reduce(id, number(quantity)),
             "take" => {
                 let taker = format!("taker {sequence}");
                 let ioc = TimeInForce::ImmediateOrCancel;
-                venue.place(&taker, TAKER, side(), number(price), number(quantity), ioc);
+                let (price, quantity) = (number(price), number(quantity));
+                venue.place(&taker, side(), price, quantity, ioc, Terms::PLAIN);
                 let fills: Vec<String> = venue
                     .fills
                     .iter()
@@ -70,8 +81,8 @@ fn run(name: &str, rows_expected: usize) {
 
 /// The book as the exchange publishes it: ask price, ask size, bid price, bid size for
 /// each level.
-fn book_row(venue: &Venue, levels: usize) -> String {
-    let (asks, bids) = (venue.depth(Side::Sell), venue.depth(Side::Buy));
+fn book_row<E: Exchange>(venue: &Venue<E>, levels: usize) -> String {
+    let (asks, bids) = (venue.levels(Side::Sell), venue.levels(Side::Buy));
     let row: Vec<String> = (0..levels)
         .map(|level| {
             let ask = asks.get(level).copied().unwrap_or((9999999999, 0, 0));

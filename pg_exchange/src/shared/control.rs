@@ -3,6 +3,8 @@
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
+use matcher::MarketPhase;
+
 use super::bell::{Bell, Cursor};
 
 /// The background workers.
@@ -19,15 +21,23 @@ pub enum Role {
     Publisher = 3,
     /// Writes the tables.
     Projector = 4,
+    /// Keeps the engine's calendar filled.
+    Scheduler = 5,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Role; 5] =
-        [Role::Launcher, Role::Matcher, Role::Journaler, Role::Publisher, Role::Projector];
+    pub const ALL: [Role; 6] = [
+        Role::Launcher,
+        Role::Matcher,
+        Role::Journaler,
+        Role::Publisher,
+        Role::Projector,
+        Role::Scheduler,
+    ];
     /// Those that the launcher starts.
-    pub const LAUNCHED: [Role; 4] =
-        [Role::Matcher, Role::Journaler, Role::Publisher, Role::Projector];
+    pub const LAUNCHED: [Role; 5] =
+        [Role::Matcher, Role::Journaler, Role::Publisher, Role::Projector, Role::Scheduler];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -37,6 +47,7 @@ impl Role {
             Role::Journaler => "journaler",
             Role::Publisher => "publisher",
             Role::Projector => "projector",
+            Role::Scheduler => "scheduler",
         }
     }
 }
@@ -146,7 +157,7 @@ unsafe impl Sync for Halt {}
 /// The head of the shared memory.
 #[repr(C, align(128))]
 pub struct Control {
-    workers: [Worker; 5],
+    workers: [Worker; Role::ALL.len()],
     /// The last command that the matcher executed.
     pub matched: Cursor,
     /// The last command in the journal, on disk.
@@ -159,7 +170,12 @@ pub struct Control {
     venue: AtomicU64,
     /// Set when the extension is gone: every worker ends.
     closing: AtomicU32,
-    market_open: AtomicU32,
+    market_phase: AtomicU32,
+    trade_date: AtomicI32,
+    /// The time of the last command, microseconds since 2000-01-01.
+    time_us: AtomicI64,
+    /// Set where the server was restarted: the sessions of all open orders are over.
+    sessions_lost: AtomicU32,
     /// The command that the matcher is executing; 0 between commands. Not 0 at a start
     /// means that the last matcher failed there.
     executing: AtomicU64,
@@ -206,14 +222,42 @@ impl Control {
         self.closing.load(Ordering::Acquire) != 0
     }
 
-    /// Whether orders are accepted.
-    pub fn is_market_open(&self) -> bool {
-        self.market_open.load(Ordering::Relaxed) != 0
+    /// What the market is in, and on which day: days since 2000-01-01; 0 before the first.
+    pub fn market(&self) -> (MarketPhase, i32) {
+        let phase = match self.market_phase.load(Ordering::Relaxed) {
+            0 => MarketPhase::Closed,
+            1 => MarketPhase::PreOpen,
+            2 => MarketPhase::Continuous,
+            _ => MarketPhase::ClosingAuction,
+        };
+        (phase, self.trade_date.load(Ordering::Relaxed))
     }
 
-    /// Says whether orders are accepted.
-    pub fn set_market_open(&self, open: bool) {
-        self.market_open.store(open.into(), Ordering::Relaxed);
+    /// Says so. For the matcher alone.
+    pub fn set_market(&self, phase: MarketPhase, trade_date: i32) {
+        self.market_phase.store(phase as u32, Ordering::Relaxed);
+        self.trade_date.store(trade_date, Ordering::Relaxed);
+    }
+
+    /// The time of the last command, microseconds since 2000-01-01 UTC.
+    pub fn time_us(&self) -> i64 {
+        self.time_us.load(Ordering::Acquire)
+    }
+
+    /// Says so. For the matcher alone.
+    pub fn set_time(&self, time_us: i64) {
+        self.time_us.store(time_us, Ordering::Release);
+    }
+
+    /// Whether the sessions of all open orders are over, and the matcher has not cancelled
+    /// these orders yet.
+    pub fn are_sessions_lost(&self) -> bool {
+        self.sessions_lost.load(Ordering::Acquire) != 0
+    }
+
+    /// Says so.
+    pub fn set_sessions_lost(&self, lost: bool) {
+        self.sessions_lost.store(lost.into(), Ordering::Release);
     }
 
     /// The command that the matcher is executing; 0 between commands.
@@ -234,6 +278,11 @@ impl Control {
     /// Moves the clock of a simulated exchange; it never goes back.
     pub fn advance_simulated_time(&self, time_us: i64) {
         self.simulated_time_us.fetch_max(time_us, Ordering::AcqRel);
+    }
+
+    /// Sets the clock of a simulated exchange back: for a fresh start.
+    pub fn reset_simulated_time(&self) {
+        self.simulated_time_us.store(0, Ordering::Release);
     }
 
     /// Keeps the workers away from the database until then.

@@ -191,11 +191,12 @@ impl Mailbox {
         self.header.durable.load(Ordering::Relaxed) != 0
     }
 
-    /// A command of the taken submission.
-    pub fn command(&self, index: usize) -> Command {
+    /// A command of the taken submission, where it lies: it is not to be looked at any
+    /// more once the submission is finished.
+    pub fn command(&self, index: usize) -> &Command {
         // SAFETY: the backend wrote it before the submission became `Submitted`, and
         // does not touch it while it is `Taken`.
-        unsafe { (*self.exchanges[index].command.get()).assume_init() }
+        unsafe { (*self.exchanges[index].command.get()).assume_init_ref() }
     }
 
     /// Answers the next command of the taken submission.

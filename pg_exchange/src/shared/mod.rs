@@ -1,29 +1,37 @@
 //! The shared memory: its parts, where they lie, and how they come to be.
 //!
-//! Everything in it is valid when zeroed (but the arrival queue, which is initialised),
-//! holds no pointer, and is reached through [`get`].
+//! Everything in it is valid when zeroed (but the arrival queue and the sessions, which are
+//! initialised), holds no pointer, and is reached through [`get`].
 
 pub mod arrivals;
 pub mod bell;
 pub mod boards;
+pub mod calendar;
 pub mod control;
 pub mod directory;
 pub mod mailbox;
+pub mod rate_limiter;
 pub mod ring;
+pub mod sessions;
 pub mod statistics;
+pub mod timetable;
 
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use matcher::Instrument;
+use matcher::{CurrencyCode, Instrument, MAXIMUM_CURRENCIES, MAXIMUM_FEE_SCHEDULES, ScheduleName};
 use pgrx::pg_sys;
 
 use self::arrivals::{Arrivals, Positions};
 use self::boards::Boards;
+use self::calendar::Calendar;
 use self::control::Control;
 use self::directory::Directory;
 use self::mailbox::Mailbox;
+use self::rate_limiter::RateLimiter;
 use self::ring::{Ring, Slot};
+use self::sessions::Sessions;
 use self::statistics::Statistics;
+use self::timetable::Timetable;
 use crate::settings;
 
 /// The parts of the shared memory, as this process sees them.
@@ -36,8 +44,16 @@ pub struct Shared {
     pub ring: Ring,
     /// Counters and latencies.
     pub statistics: &'static Statistics,
-    /// Instruments and accounts.
+    /// Instruments, participants, accounts, currencies and fee schedules.
     pub directory: Directory,
+    /// What participants may send.
+    pub rate_limiter: RateLimiter,
+    /// Sessions whose orders end with them.
+    pub sessions: Sessions,
+    /// The engine's calendar.
+    pub timetable: &'static Timetable,
+    /// What the scheduler is asked.
+    pub calendar: &'static Calendar,
     /// The books.
     pub boards: Boards,
     mailboxes: &'static [mailbox::Header],
@@ -121,26 +137,42 @@ fn lay_out(base: *mut u8) -> (usize, Option<Shared>) {
     let cells = layout.array::<AtomicU64>((4 * backends).next_power_of_two());
     let slots = layout.array::<Slot>(settings::ring_slots());
     let counts = layout.one::<directory::Counts>();
-    let instrument_entries = layout.array::<directory::Cell<Instrument>>(instruments);
-    let account_entries = layout.array::<AtomicU64>(limits.maximum_accounts as usize);
+    let accounts = limits.maximum_accounts as usize;
+    let lists = directory::Lists {
+        instruments: layout.array::<directory::Cell<Instrument>>(instruments),
+        accounts: layout.array::<AtomicU64>(accounts),
+        participants: layout.array::<AtomicU32>(accounts),
+        currencies: layout.array::<directory::Cell<CurrencyCode>>(MAXIMUM_CURRENCIES),
+        fee_schedules: layout.array::<directory::Cell<ScheduleName>>(MAXIMUM_FEE_SCHEDULES),
+    };
+    // Participants cannot be more than accounts.
+    let rate_limiter = RateLimiter::new(layout.array::<rate_limiter::Bucket>(accounts));
+    let ends = layout.one::<sessions::Ends>();
+    let places = layout.array::<sessions::Place>(backends);
+    let timetable = layout.one::<Timetable>();
+    let calendar = layout.one::<Calendar>();
     let depth = settings::book_depth();
     let words = layout.array::<AtomicU64>(instruments * boards::board_words(depth));
     let mailboxes = layout.array::<mailbox::Header>(backends);
     let exchanges = layout.array::<mailbox::Exchange>(backends * settings::maximum_batch());
     let size = layout.size;
-    let shared = control.zip(statistics).zip(positions).zip(counts).map(
-        |(((control, statistics), positions), counts)| Shared {
-            control,
-            arrivals: Arrivals::new(positions, cells),
+    let shared = || {
+        Some(Shared {
+            control: control?,
+            arrivals: Arrivals::new(positions?, cells),
             ring: Ring::new(slots),
-            statistics,
-            directory: Directory::new(counts, instrument_entries, account_entries),
+            statistics: statistics?,
+            directory: Directory::new(counts?, lists, rate_limiter),
+            rate_limiter,
+            sessions: Sessions::new(ends?, places),
+            timetable: timetable?,
+            calendar: calendar?,
             boards: Boards::new(words, depth),
             mailboxes,
             exchanges,
-        },
-    );
-    (size, shared)
+        })
+    };
+    (size, shared())
 }
 
 const ALIGNMENT: usize = 128;
@@ -174,9 +206,11 @@ pub fn start_up() {
     let (_, shared) = lay_out(base);
     let shared = shared.expect("the memory is there");
     if !found {
-        shared.arrivals.initialise();
         // SAFETY: the clock may be read anywhere.
-        shared.statistics.reset(unsafe { pg_sys::GetCurrentTimestamp() });
+        let now_us = unsafe { pg_sys::GetCurrentTimestamp() };
+        shared.arrivals.initialise();
+        shared.sessions.initialise(now_us);
+        shared.statistics.reset(now_us);
     }
     // Leaked: once a server start or crash, and the processes hold references to it.
     SHARED.store(Box::leak(Box::new(shared)), Ordering::Relaxed);

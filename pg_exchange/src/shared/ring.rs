@@ -16,7 +16,7 @@ use matcher::{Command, Sequence, Stamp};
 /// it is durable, and a restarted matcher can go on where it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Whose mailbox.
+    /// Whose mailbox; of none for [`Origin::NONE`].
     pub backend: u32,
     /// Which of its submissions.
     pub number: u32,
@@ -24,6 +24,13 @@ pub struct Origin {
     pub index: u32,
     /// Whether the sender waits for this command to be durable.
     pub wake_when_durable: bool,
+}
+
+impl Origin {
+    /// Of a command that nobody sent: what is due, the end of a session. Nobody is woken
+    /// for it.
+    pub const NONE: Self =
+        Self { backend: u32::MAX, number: 0, index: 0, wake_when_durable: false };
 }
 
 /// What a slot holds.
@@ -39,15 +46,15 @@ pub struct Entry {
     pub origin: Origin,
 }
 
-/// One place of the ring: two cache lines.
-#[repr(C, align(128))]
+/// One place of the ring: three cache lines.
+#[repr(C, align(64))]
 pub struct Slot {
     /// The sequence number of what `entry` holds; 0 while it is written.
     sequence: AtomicU64,
     entry: UnsafeCell<MaybeUninit<Entry>>,
 }
 
-const _: () = assert!(size_of::<Slot>() == 128);
+const _: () = assert!(size_of::<Slot>() == 192);
 
 // SAFETY: `entry` is written by the matcher alone, and read through `Ring::read`, which
 // checks with `sequence` that no write came in between.
@@ -74,16 +81,23 @@ impl Ring {
         &self.slots[sequence as usize & (self.slots.len() - 1)]
     }
 
-    /// Writes a command. For the matcher alone, and only where what the slot held before
-    /// is durable.
-    pub fn write(&self, entry: &Entry) {
-        let slot = self.slot(entry.stamp.sequence);
+    /// Writes a command, straight to its place. For the matcher alone, and only where what
+    /// the slot held before is durable.
+    pub fn write(&self, stamp: Stamp, command: &Command, event_hash: u64, origin: Origin) {
+        let slot = self.slot(stamp.sequence);
         slot.sequence.store(0, Ordering::Relaxed);
         fence(Ordering::Release);
-        // SAFETY: there is one writer. A reader that copies at the same time notices by
-        // the sequence number and throws its copy away.
-        unsafe { slot.entry.get().write_volatile(MaybeUninit::new(*entry)) };
-        slot.sequence.store(entry.stamp.sequence, Ordering::Release);
+        let entry = slot.entry.get().cast::<Entry>();
+        // SAFETY: the pointers are to the fields of the slot, and there is one writer. A
+        // reader that copies at the same time notices by the sequence number and throws
+        // its copy away.
+        unsafe {
+            (&raw mut (*entry).stamp).write_volatile(stamp);
+            (&raw mut (*entry).command).write_volatile(*command);
+            (&raw mut (*entry).event_hash).write_volatile(event_hash);
+            (&raw mut (*entry).origin).write_volatile(origin);
+        }
+        slot.sequence.store(stamp.sequence, Ordering::Release);
     }
 
     /// The command with this sequence number, if the ring still holds it.

@@ -35,6 +35,11 @@ impl Call {
         }
     }
 
+    /// Whether an argument is NULL.
+    pub fn is_null(&self, index: usize) -> bool {
+        self.datum(index).is_none()
+    }
+
     /// An argument; `None` for NULL. That `T` stands for its SQL type is what
     /// `exchange.function_signatures()` declares and a test checks.
     pub fn argument<'call, T: FromDatum<'call>>(&'call self, index: usize) -> Option<T> {

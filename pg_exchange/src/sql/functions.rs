@@ -8,7 +8,10 @@
 use pgrx::pg_sys::{self, Datum, Pg_finfo_record};
 
 use super::call::Call;
-use super::{market_data, monitoring, order_entry, reference_data};
+use super::{
+    accounts, fees, limits, market_data, mass_cancel, monitoring, order_entry, phases,
+    reference_data, schedule, sessions, trade_bust,
+};
 
 static API_VERSION_1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
 
@@ -37,33 +40,90 @@ macro_rules! sql_functions {
 
 sql_functions! {
     create_instrument_wrapper, pg_finfo_create_instrument_wrapper,
-        "text, numeric, bigint, numeric" => reference_data::create_instrument;
-    open_account_wrapper, pg_finfo_open_account_wrapper,
-        "name" => reference_data::open_account;
+        "text, numeric, bigint, numeric, text" => reference_data::create_instrument;
+    set_price_rules_wrapper, pg_finfo_set_price_rules_wrapper,
+        "text, numeric, numeric, interval, numeric" => reference_data::set_price_rules;
+    set_reference_price_wrapper, pg_finfo_set_reference_price_wrapper,
+        "text, numeric" => reference_data::set_reference_price;
     open_market_wrapper, pg_finfo_open_market_wrapper,
-        "" => reference_data::open_market;
+        "" => phases::open_market;
     close_market_wrapper, pg_finfo_close_market_wrapper,
-        "" => reference_data::close_market;
+        "" => phases::close_market;
+    halt_instrument_wrapper, pg_finfo_halt_instrument_wrapper,
+        "text" => phases::halt_instrument;
+    resume_instrument_wrapper, pg_finfo_resume_instrument_wrapper,
+        "text" => phases::resume_instrument;
     advance_clock_wrapper, pg_finfo_advance_clock_wrapper,
-        "timestamp with time zone" => reference_data::advance_clock;
+        "timestamp with time zone" => phases::advance_clock;
+    bust_trade_wrapper, pg_finfo_bust_trade_wrapper,
+        "bigint" => trade_bust::bust_trade;
+    register_participant_wrapper, pg_finfo_register_participant_wrapper,
+        "name" => accounts::register_participant;
+    open_account_wrapper, pg_finfo_open_account_wrapper,
+        "name" => accounts::open_account;
+    verify_account_wrapper, pg_finfo_verify_account_wrapper,
+        "integer" => accounts::verify_account;
+    suspend_account_wrapper, pg_finfo_suspend_account_wrapper,
+        "integer" => accounts::suspend_account;
+    close_account_wrapper, pg_finfo_close_account_wrapper,
+        "integer" => accounts::close_account;
+    deposit_wrapper, pg_finfo_deposit_wrapper,
+        "integer, text, numeric" => accounts::deposit;
+    withdraw_wrapper, pg_finfo_withdraw_wrapper,
+        "integer, text, numeric" => accounts::withdraw;
+    deposit_shares_wrapper, pg_finfo_deposit_shares_wrapper,
+        "integer, text, bigint" => accounts::deposit_shares;
+    withdraw_shares_wrapper, pg_finfo_withdraw_shares_wrapper,
+        "integer, text, bigint" => accounts::withdraw_shares;
+    create_fee_schedule_wrapper, pg_finfo_create_fee_schedule_wrapper,
+        "text, numeric, numeric, numeric" => fees::create_fee_schedule;
+    set_fee_schedule_wrapper, pg_finfo_set_fee_schedule_wrapper,
+        "integer, text" => fees::set_fee_schedule;
+    set_rate_limit_wrapper, pg_finfo_set_rate_limit_wrapper,
+        "name, integer, integer" => limits::set_rate_limit;
+    set_credit_limit_wrapper, pg_finfo_set_credit_limit_wrapper,
+        "integer, text, numeric" => limits::set_credit_limit;
+    set_short_limit_wrapper, pg_finfo_set_short_limit_wrapper,
+        "integer, text, bigint" => limits::set_short_limit;
+    set_risk_limits_wrapper, pg_finfo_set_risk_limits_wrapper,
+        "integer, text, bigint, numeric, bigint, bigint, numeric, numeric, integer"
+        => limits::set_risk_limits;
     place_order_wrapper, pg_finfo_place_order_wrapper,
-        "text, exchange.side, numeric, bigint, exchange.time_in_force, integer"
+        "text, exchange.side, numeric, bigint, exchange.time_in_force, integer, text, \
+         exchange.order_type, numeric, numeric, exchange.post_only, boolean, bigint, \
+         bigint, boolean, exchange.peg, exchange.stop_trigger, timestamp with time zone, \
+         bigint, exchange.self_trade_prevention"
         => order_entry::place_order;
     place_orders_wrapper, pg_finfo_place_orders_wrapper,
-        "text[], exchange.side[], numeric[], bigint[], exchange.time_in_force[], integer[]"
+        "text[], exchange.side[], numeric[], bigint[], exchange.time_in_force[], \
+         integer[], text[]"
         => order_entry::place_orders;
     cancel_order_wrapper, pg_finfo_cancel_order_wrapper,
         "bigint" => order_entry::cancel_order;
     cancel_orders_wrapper, pg_finfo_cancel_orders_wrapper,
         "bigint[]" => order_entry::cancel_orders;
+    cancel_client_order_wrapper, pg_finfo_cancel_client_order_wrapper,
+        "text, integer" => order_entry::cancel_client_order;
     reduce_order_wrapper, pg_finfo_reduce_order_wrapper,
         "bigint, bigint" => order_entry::reduce_order;
+    replace_order_wrapper, pg_finfo_replace_order_wrapper,
+        "bigint, numeric, bigint" => order_entry::replace_order;
+    mass_cancel_wrapper, pg_finfo_mass_cancel_wrapper,
+        "integer, text, exchange.side" => mass_cancel::mass_cancel;
+    kill_switch_wrapper, pg_finfo_kill_switch_wrapper,
+        "integer" => mass_cancel::kill_switch;
+    release_kill_switch_wrapper, pg_finfo_release_kill_switch_wrapper,
+        "integer" => mass_cancel::release_kill_switch;
+    cancel_on_disconnect_wrapper, pg_finfo_cancel_on_disconnect_wrapper,
+        "boolean" => sessions::cancel_on_disconnect;
     wait_for_wrapper, pg_finfo_wait_for_wrapper,
         "exchange.cursor, bigint" => monitoring::wait_for;
     order_book_wrapper, pg_finfo_order_book_wrapper,
         "text, integer" => market_data::order_book;
     quotes_wrapper, pg_finfo_quotes_wrapper,
         "" => market_data::quotes;
+    reload_calendar_wrapper, pg_finfo_reload_calendar_wrapper,
+        "" => schedule::reload_calendar;
     statistics_wrapper, pg_finfo_statistics_wrapper,
         "" => monitoring::statistics;
     reset_statistics_wrapper, pg_finfo_reset_statistics_wrapper,

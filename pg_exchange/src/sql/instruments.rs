@@ -1,18 +1,16 @@
-//! A backend's own view of the directory: symbols by name, the caller's accounts.
+//! A backend's own view of the instruments: by symbol, and what prices and quantities of
+//! them may be.
 
 use std::cell::RefCell;
-use std::ffi::CStr;
 
-use matcher::{
-    AccountId, Instrument, InstrumentId, ParticipantId, Symbol, VENUE, maximum_quantity,
-};
-use pgrx::{PgSqlErrorCode, pg_sys};
+use matcher::{Instrument, InstrumentId, Symbol, maximum_quantity};
+use pgrx::PgSqlErrorCode;
 use rustc_hash::FxHashMap;
 
 use super::call::Call;
 use super::submission::raise_refusal;
 use crate::datum::Numeric;
-use crate::errors::{quoted, raise};
+use crate::errors::{quoted, raise, required};
 use crate::numeric::NotWhole;
 use crate::price::to_ticks;
 use crate::shared::directory::Directory;
@@ -22,8 +20,6 @@ struct Known {
     generation: u64,
     instruments: Vec<Instrument>,
     by_symbol: FxHashMap<Symbol, InstrumentId>,
-    /// A role and its first account.
-    first_account: Option<(pg_sys::Oid, AccountId)>,
 }
 
 thread_local! {
@@ -68,18 +64,18 @@ pub fn by_id(directory: &Directory, id: InstrumentId) -> Instrument {
         .expect("an order's instrument is in the directory")
 }
 
-/// A price argument in ticks, or an error.
-pub fn price_ticks(instrument: &Instrument, price: Numeric<'_>) -> i64 {
+/// A price, or a distance of prices, that a call gives under a name, in ticks; or an error.
+pub fn price_ticks(instrument: &Instrument, name: &str, price: Numeric<'_>) -> i64 {
     let out_of_range = || -> ! {
         raise(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            "the price is out of range",
+            format!("the {name} is out of range"),
             format!(
-                "The price of {} is {}; it must be above 0 and at most {} ticks of {}.",
+                "The {name} of {} is {}; it must be above 0 and at most {} ticks of {}.",
                 instrument.symbol,
                 price.text(),
                 instrument.maximum_price_ticks,
-                tick_text(instrument),
+                price_text(instrument, 1),
             ),
             format!(
                 "SELECT tick_size, maximum_price FROM exchange.instruments WHERE symbol = {}; shows the range.",
@@ -90,14 +86,14 @@ pub fn price_ticks(instrument: &Instrument, price: Numeric<'_>) -> i64 {
     let off_tick = || -> ! {
         raise(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            "the price is off the tick",
+            format!("the {name} is off the tick"),
             format!(
-                "The price of {} is {}, which is no multiple of its tick size {}.",
+                "The {name} of {} is {}, which is no multiple of its tick size {}.",
                 instrument.symbol,
                 price.text(),
-                tick_text(instrument),
+                price_text(instrument, 1),
             ),
-            format!("Round the price to a multiple of {}.", tick_text(instrument)),
+            format!("Round the {name} to a multiple of {}.", price_text(instrument, 1)),
         )
     };
     let ticks = match to_ticks(instrument, price) {
@@ -111,8 +107,10 @@ pub fn price_ticks(instrument: &Instrument, price: Numeric<'_>) -> i64 {
     ticks
 }
 
-fn tick_text(instrument: &Instrument) -> String {
-    let (digits, scale) = (instrument.tick_digits, instrument.tick_scale as usize);
+/// A price as people write it.
+pub fn price_text(instrument: &Instrument, ticks: i64) -> String {
+    let digits = i128::from(ticks) * i128::from(instrument.tick_digits);
+    let scale = instrument.tick_scale as usize;
     if scale == 0 {
         return digits.to_string();
     }
@@ -154,91 +152,12 @@ pub fn quantity(instrument: &Instrument, quantity: i64) -> i64 {
     quantity
 }
 
-/// The current role.
-fn role() -> pg_sys::Oid {
-    // SAFETY: reading who this process acts as.
-    unsafe { pg_sys::GetUserId() }
-}
-
-fn acts_for(owner: pg_sys::Oid) -> bool {
-    // SAFETY: a look-up in the role caches.
-    role() == owner || unsafe { pg_sys::has_privs_of_role(role(), owner) }
-}
-
-/// The account that the caller names, or its first one, if it may trade for it.
-pub fn account(directory: &Directory, account: Option<i32>) -> AccountId {
-    let Some(account) = account else {
-        return first_account(directory);
-    };
-    let id = u32::try_from(account).unwrap_or(0);
-    let Some(entry) = directory.account(id) else {
-        raise_refusal(matcher::Refusal::UnknownAccount, format!("There is no account {account}."))
-    };
-    if !acts_for(entry.owner) {
-        raise(
-            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            "the account belongs to another role",
-            format!("Account {account} may not be used by the role that asks."),
-            "Leave account_id out to trade for your own account, or act as the owner.",
-        );
-    }
-    id
-}
-
-fn first_account(directory: &Directory) -> AccountId {
-    find_first_account(directory).unwrap_or_else(|| {
-        raise(
-            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-            "the role has no account",
-            "An order is for an account, by default the first one of the current role.",
-            format!("{} opens one.", open_account()),
-        )
-    })
-}
-
-fn find_first_account(directory: &Directory) -> Option<AccountId> {
-    let role = role();
-    with_known(directory, |known| match known.first_account {
-        Some((of, account)) if of == role => Some(account),
-        _ => {
-            let account = (1..=directory.account_count())
-                .find(|id| directory.account(*id).is_some_and(|entry| entry.owner == role))?;
-            known.first_account = Some((role, account));
-            Some(account)
-        }
-    })
-}
-
-/// The participant that the caller is, or the venue for a superuser.
-pub fn participant(directory: &Directory) -> Option<ParticipantId> {
-    // SAFETY: a look-up in the role caches.
-    if unsafe { pg_sys::superuser_arg(role()) } {
-        return Some(VENUE);
-    }
-    let account = find_first_account(directory)?;
-    directory.account(account).map(|entry| entry.participant)
-}
-
-/// What an operator runs to give the current role an account.
-fn open_account() -> String {
-    // SAFETY: the name of a role that exists, as a C string.
-    let name = unsafe { CStr::from_ptr(pg_sys::GetUserNameFromId(role(), false)) };
-    format!("SELECT exchange.open_account({});", quoted(&name.to_string_lossy()))
-}
-
-/// All participants that the caller may act for by its memberships.
-pub fn participants(directory: &Directory) -> Vec<ParticipantId> {
-    let mut found = Vec::new();
-    for id in 1..=directory.account_count() {
-        let entry = directory.account(id).expect("below the count");
-        if !found.contains(&entry.participant) && acts_for(entry.owner) {
-            found.push(entry.participant);
-        }
-    }
-    found
+/// The instrument that an argument, a symbol, names.
+pub fn of_argument(directory: &Directory, call: &Call, place: usize) -> (InstrumentId, Instrument) {
+    by_symbol(directory, required(call.argument::<&str>(place), "symbol"))
 }
 
 /// The instrument that the first argument, a symbol, names.
 pub fn of_call(directory: &Directory, call: &Call) -> (InstrumentId, Instrument) {
-    by_symbol(directory, crate::errors::required(call.argument::<&str>(0), "symbol"))
+    of_argument(directory, call, 0)
 }

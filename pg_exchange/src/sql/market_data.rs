@@ -1,11 +1,12 @@
 //! The book and the best quotes, from the boards.
 
-use matcher::engine::PriceLevel;
+use matcher::PriceLevel;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Datum;
 
 use super::call::Call;
 use super::instruments;
+use super::labels;
 use super::venue::Venue;
 use crate::datum::text;
 use crate::errors::{raise, required};
@@ -57,6 +58,8 @@ pub fn order_book(call: Call) -> Datum {
 pub fn quotes(call: Call) -> Datum {
     let venue = Venue::of(&call);
     let shared = venue.shared;
+    let phases = labels::oids_of(labels::type_named("instrument_phase"), labels::INSTRUMENT_PHASES);
+    let sides = labels::oids_of(labels::type_named("side"), labels::SIDES);
     let mut rows = call.rows();
     for id in 1..=shared.directory.instrument_count() {
         let instrument = instruments::by_id(&shared.directory, id);
@@ -67,15 +70,24 @@ pub fn quotes(call: Call) -> Datum {
             })
         };
         let (bid, ask) = (best(&book.bids), best(&book.asks));
+        let heading = book.heading;
+        let price = |ticks: i64| price::from_ticks(&instrument, ticks);
+        let imbalance = heading.indicative.map_or(0, |indicative| indicative.imbalance);
         rows.add([
             Some(text(instrument.symbol.as_str())),
             bid.map(|bid| bid.0),
             bid.map(|bid| bid.1),
             ask.map(|ask| ask.1),
             ask.map(|ask| ask.0),
-            book.last_trade.map(|(ticks, _)| price::from_ticks(&instrument, ticks)),
-            book.last_trade.map(|(_, quantity)| Datum::from(quantity)),
-            Some(Datum::from(book.sequence)),
+            heading.last_trade.map(|(ticks, _)| price(ticks)),
+            heading.last_trade.map(|(_, quantity)| Datum::from(quantity)),
+            Some(Datum::from(heading.sequence)),
+            Some(Datum::from(phases[heading.phase as usize])),
+            heading.reference_price_ticks.map(price),
+            heading.indicative.map(|indicative| price(indicative.price_ticks)),
+            heading.indicative.map(|indicative| Datum::from(indicative.quantity)),
+            (imbalance != 0).then(|| Datum::from(sides[usize::from(imbalance < 0)])),
+            (imbalance != 0).then(|| Datum::from(imbalance.abs())),
         ]);
     }
     call.null()

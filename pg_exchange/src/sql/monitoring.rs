@@ -33,17 +33,15 @@ pub fn statistics(call: Call) -> Datum {
             .chain([p50, p99, p999, quantiles.max].map(|us| double(us).filter(|_| some)))
     };
     let halted = control.halted();
-    let market = match (&halted, control.is_market_open()) {
-        (Some(_), _) => "halted",
-        (None, true) => "open",
-        (None, false) => "closed",
-    };
+    let (phase, trade_date) = control.market();
+    let market = if halted.is_some() { "halted" } else { labels::MARKET_PHASES[phase as usize] };
+    let next_step = shared.timetable.next_step();
     // Read from the back of the pipeline to its front, so that no lag is negative.
     let projected = control.projected.get();
     let published = control.published.get();
     let durable = control.durable.get();
     let matched = control.matched.get();
-    let mut row = [None; 24];
+    let mut row = [None; 27];
     let columns = [
         Some(text(market)),
         halted.as_deref().map(text),
@@ -62,7 +60,12 @@ pub fn statistics(call: Call) -> Datum {
     .into_iter()
     .chain(latency(statistics.matched.quantiles()))
     .chain(latency(statistics.durable.quantiles()))
-    .chain([Some(Datum::from(statistics.reset_at_us()))]);
+    .chain([
+        Some(Datum::from(statistics.reset_at_us())),
+        (trade_date > 0).then(|| Datum::from(trade_date)),
+        next_step.map(|(phase, _)| text(labels::MARKET_PHASES[phase as usize])),
+        next_step.map(|(_, at_us)| Datum::from(at_us)),
+    ]);
     for (place, column) in row.iter_mut().zip(columns) {
         *place = column;
     }

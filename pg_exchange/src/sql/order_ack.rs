@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use matcher::Instrument;
 use matcher::outcome::{Order, RejectReason};
+use matcher::{CancelReason, Instrument};
 use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::call::Call;
@@ -11,41 +11,52 @@ use super::labels;
 use crate::datum::text;
 use crate::price;
 
-const COLUMNS: usize = 13;
+const COLUMNS: usize = 17;
 
-/// How to make an `order_ack`: its row type and the OIDs of its enums.
-#[derive(Clone, Copy)]
+/// How to make an `order_ack`: its row type, and the OIDs of the words that orders are
+/// described in.
 pub struct AckFormat {
-    /// The functions whose calls this was made for: others may be of a later
+    /// The function whose calls this was made for: others may be of a later
     /// `CREATE EXTENSION`, with other OIDs.
     function: Oid,
     descriptor: pg_sys::TupleDesc,
     pub sides: [Oid; 2],
-    statuses: [Oid; 5],
-    pub times_in_force: [Oid; 2],
-    reject_reasons: [Oid; 5],
+    statuses: [Oid; 6],
+    pub times_in_force: [Oid; 5],
+    reject_reasons: [Oid; 24],
+    pub order_types: [Oid; 6],
+    cancel_reasons: [Oid; 12],
+    pub post_only: [Oid; 3],
+    pub pegs: [Oid; 3],
+    pub stop_triggers: [Oid; 2],
+    pub self_trade_preventions: [Oid; 5],
 }
 
-/// Why an order of an array was not cancelled.
+/// Why an order was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
-pub enum NotCancelled {
-    /// It is filled, cancelled or unknown.
-    OrderNotOpen = 4,
+pub enum NotChanged {
+    /// It is finished or unknown.
+    OrderNotOpen = 23,
     /// It is another participant's.
-    NotOwner = 5,
+    NotOwner = 24,
 }
 
 thread_local! {
-    static FORMAT: RefCell<Option<AckFormat>> = const { RefCell::new(None) };
+    /// One for each function that this process has called.
+    static FORMATS: RefCell<Vec<&'static AckFormat>> = const { RefCell::new(Vec::new()) };
 }
 
 impl AckFormat {
     /// For a function that returns `order_ack` rows.
-    pub fn of(call: &Call) -> Self {
-        FORMAT.with_borrow_mut(|known| match known {
-            Some(format) if format.function == call.function() => *format,
-            _ => *known.insert(Self::look_up(call)),
+    pub fn of(call: &Call) -> &'static Self {
+        FORMATS.with_borrow_mut(|known| {
+            let found = known.iter().find(|format| format.function == call.function());
+            found.copied().unwrap_or_else(|| {
+                let format: &'static Self = Box::leak(Box::new(Self::look_up(call)));
+                known.push(format);
+                format
+            })
         })
     }
 
@@ -65,6 +76,7 @@ impl AckFormat {
         // SAFETY: the number of columns was checked.
         let type_of =
             |column: usize| unsafe { (*descriptor).attrs.as_slice(COLUMNS)[column].atttypid };
+        let named = labels::type_named;
         Self {
             function: call.function(),
             descriptor,
@@ -72,6 +84,15 @@ impl AckFormat {
             sides: labels::oids_of(type_of(7), labels::SIDES),
             times_in_force: labels::oids_of(type_of(10), labels::TIMES_IN_FORCE),
             reject_reasons: labels::oids_of(type_of(12), labels::REJECT_REASONS),
+            order_types: labels::oids_of(type_of(14), labels::ORDER_TYPES),
+            cancel_reasons: labels::oids_of(type_of(16), labels::CANCEL_REASONS),
+            post_only: labels::oids_of(named("post_only"), labels::POST_ONLY),
+            pegs: labels::oids_of(named("peg"), labels::PEGS),
+            stop_triggers: labels::oids_of(named("stop_trigger"), labels::STOP_TRIGGERS),
+            self_trade_preventions: labels::oids_of(
+                named("self_trade_prevention"),
+                labels::SELF_TRADE_PREVENTIONS,
+            ),
         }
     }
 
@@ -79,7 +100,8 @@ impl AckFormat {
     pub fn row(&self, order: &Order, instrument: &Instrument) -> [Option<Datum>; COLUMNS] {
         let average_price = (order.filled > 0)
             .then(|| price::average(instrument, order.turnover_ticks, order.filled));
-        let reason = order.reject_reason;
+        let price = |ticks: i64| (ticks != 0).then(|| price::from_ticks(instrument, ticks));
+        let (rejected, cancelled) = (order.reject_reason, order.cancel_reason);
         [
             Some(Datum::from(order.order_id)),
             Some(Datum::from(order.created_at_us)),
@@ -89,17 +111,22 @@ impl AckFormat {
             average_price,
             Some(text(instrument.symbol.as_str())),
             Some(Datum::from(self.sides[order.side as usize])),
-            Some(price::from_ticks(instrument, order.price_ticks)),
+            price(order.price_ticks),
             Some(Datum::from(order.quantity)),
             Some(Datum::from(self.times_in_force[order.time_in_force as usize])),
             Some(Datum::from(order.account)),
-            (reason != RejectReason::None)
-                .then(|| Datum::from(self.reject_reasons[reason as usize - 1])),
+            (rejected != RejectReason::None)
+                .then(|| Datum::from(self.reject_reasons[rejected as usize - 1])),
+            order.terms.client_order_id.map(|name| text(name.as_str())),
+            Some(Datum::from(self.order_types[order.terms.order_type as usize])),
+            price(order.terms.stop_price_ticks),
+            (cancelled != CancelReason::None)
+                .then(|| Datum::from(self.cancel_reasons[cancelled as usize - 1])),
         ]
     }
 
     /// The columns for an order that was not cancelled.
-    pub fn rejection(&self, order_id: i64, reason: NotCancelled) -> [Option<Datum>; COLUMNS] {
+    pub fn rejection(&self, order_id: i64, reason: NotChanged) -> [Option<Datum>; COLUMNS] {
         let mut row = [None; COLUMNS];
         row[0] = Some(Datum::from(order_id));
         row[2] = Some(Datum::from(self.statuses[4]));
@@ -108,7 +135,7 @@ impl AckFormat {
     }
 
     /// The OID of the label for a reason.
-    pub fn reason(&self, reason: NotCancelled) -> Oid {
+    pub fn reason(&self, reason: NotChanged) -> Oid {
         self.reject_reasons[reason as usize - 1]
     }
 

@@ -1,24 +1,25 @@
-//! Instruments, accounts, the phase of the market, and its clock.
+//! Instruments, and what protects their prices.
 
-use std::ffi::CStr;
-
-use matcher::{Command, Instrument, MAXIMUM_PRICE_TICKS, Outcome, RoleName, Symbol};
+use matcher::{
+    Command, CurrencyCode, Instrument, MAXIMUM_PRICE_TICKS, MAXIMUM_TICK_VALUE, Outcome,
+    PriceRules, Symbol,
+};
 use pgrx::PgSqlErrorCode;
-use pgrx::pg_sys::{self, Datum};
+use pgrx::pg_sys::{Datum, Interval};
 
 use super::call::Call;
+use super::instruments;
 use super::submission::{AnswerWhen, Desk, expect};
-use super::venue;
 use crate::datum::Numeric;
 use crate::errors::{raise, required};
 use crate::price::{MAXIMUM_TICK_SCALE, tick_size};
-use crate::settings;
+use crate::rate;
 
 /// What `maximum_price` is where it is left out: 100,000.00 at a tick of 0.01.
 const DEFAULT_MAXIMUM_PRICE_TICKS: i64 = 10_000_000;
-
-/// The end of the year 9999 UTC, far from where calendars of candles overflow.
-const LAST_TIME_US: i64 = 252_455_615_999_999_999;
+/// A whole.
+const MILLION: u32 = 1_000_000;
+const DAY_US: i64 = 86_400_000_000;
 
 /// `exchange.create_instrument`
 pub fn create_instrument(call: Call) -> Datum {
@@ -34,14 +35,26 @@ pub fn create_instrument(call: Call) -> Datum {
     };
     let tick: Numeric<'_> = required(call.argument(1), "tick_size");
     let lot_size: i64 = required(call.argument(2), "lot_size");
-    let (tick_digits, tick_scale) = tick_size(tick).unwrap_or_else(|| {
+    let code: &str = required(call.argument(4), "currency");
+    let Some(currency) = CurrencyCode::new(code) else {
+        raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "the code of a currency has 1 to 7 bytes",
+            format!("\"{code}\" has {}.", code.len()),
+            "Give a code such as 'USD'.",
+        )
+    };
+    let tick_out_of_range = || -> ! {
         raise(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
             "the tick size is out of range",
             format!("It is {}.", tick.text()),
-            format!("Choose one above 0, with at most {MAXIMUM_TICK_SCALE} decimals."),
+            format!(
+                "Choose one above 0 and at most 1000000, with at most {MAXIMUM_TICK_SCALE} decimals."
+            ),
         )
-    });
+    };
+    let (tick_digits, tick_scale) = tick_size(tick).unwrap_or_else(|| tick_out_of_range());
     let maximum_price_ticks = call.argument::<Numeric<'_>>(3).map_or(DEFAULT_MAXIMUM_PRICE_TICKS, |price| {
         price
             .scaled(tick_scale)
@@ -66,91 +79,72 @@ pub fn create_instrument(call: Call) -> Datum {
             "Leave lot_size out to trade single units.",
         );
     }
-    let instrument = Instrument { symbol, tick_digits, tick_scale, lot_size, maximum_price_ticks };
+    let instrument =
+        Instrument { symbol, currency, tick_digits, tick_scale, lot_size, maximum_price_ticks };
+    if instrument.tick_value() > MAXIMUM_TICK_VALUE {
+        tick_out_of_range();
+    }
     let answer = desk.submit(&Command::CreateInstrument(instrument), AnswerWhen::Projected);
-    match expect(answer, |_| format!("The symbol is {symbol}.")) {
+    match expect(answer, |_| format!("The symbol is {symbol}, the currency {currency}.")) {
         Outcome::Instrument(id) => Datum::from(id),
         other => unreachable!("create_instrument came to {other:?}"),
     }
 }
 
-/// `exchange.open_account`
-pub fn open_account(call: Call) -> Datum {
+/// `exchange.set_price_rules`
+pub fn set_price_rules(call: Call) -> Datum {
     let desk = Desk::open(&call);
-    let owner: &CStr = required(call.argument(0), "owner");
-    // SAFETY: a look-up by a C string.
-    let role = unsafe { pg_sys::get_role_oid(owner.as_ptr(), true) };
-    let name = owner.to_string_lossy();
-    let Some(owner) = RoleName::new(&name).filter(|_| role != pg_sys::InvalidOid) else {
-        raise(
-            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-            format!("role \"{name}\" does not exist"),
-            "An account belongs to a role of this server.",
-            format!("CREATE ROLE \"{}\" LOGIN; creates it.", name.replace('"', "\"\"")),
-        )
+    let (instrument, of) = instruments::of_call(&desk.venue().shared.directory, &call);
+    // To the engine, 0 is none.
+    let optional = |place, name| {
+        let rate: Option<Numeric<'_>> = call.argument(place);
+        rate.map_or(0, |rate| rate::millionths(name, rate, 1..=MILLION))
     };
-    let answer = desk.submit(&Command::OpenAccount { owner }, AnswerWhen::Projected);
-    match expect(answer, |_| format!("The owner is {owner}.")) {
-        Outcome::Account(id) => {
-            desk.venue().shared.directory.set_owner(id, role);
-            Datum::from(id)
-        }
-        other => unreachable!("open_account came to {other:?}"),
-    }
+    let rules = PriceRules {
+        collar_ppm: optional(1, "collar"),
+        band_ppm: optional(2, "band"),
+        volatility_halt_us: halt_us(required(call.argument(3), "volatility_halt")),
+        protection_ppm: rate::millionths(
+            "protection",
+            required(call.argument(4), "protection"),
+            0..=MILLION,
+        ),
+    };
+    let command = Command::SetPriceRules { instrument, rules };
+    expect(desk.submit(&command, AnswerWhen::Projected), |_| {
+        format!("The symbol is {}.", of.symbol)
+    });
+    call.null()
 }
 
-fn change_phase(call: Call, command: Command) -> Datum {
-    let desk = Desk::open(&call);
-    let answer = desk.submit(&command, AnswerWhen::Projected);
-    let time_us = answer.time_us;
-    expect(answer, |_| format!("The command was {command:?}."));
-    Datum::from(time_us)
-}
-
-/// `exchange.open_market`
-pub fn open_market(call: Call) -> Datum {
-    change_phase(call, Command::OpenMarket)
-}
-
-/// `exchange.close_market`
-pub fn close_market(call: Call) -> Datum {
-    change_phase(call, Command::CloseMarket)
-}
-
-/// `exchange.advance_clock`
-pub fn advance_clock(call: Call) -> Datum {
-    venue::shared();
-    if !settings::simulated_clock() {
-        raise(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "the clock of this exchange is the real one",
-            "exchange.simulated_clock is off.",
-            "ALTER SYSTEM SET exchange.simulated_clock = on; SELECT pg_reload_conf(); makes it a simulation.",
-        );
-    }
-    let desk = Desk::open(&call);
-    let until: i64 = required(call.argument(0), "until");
-    if !(0..=LAST_TIME_US).contains(&until) {
+/// The microseconds of a volatility halt, or an error.
+fn halt_us(length: Interval) -> i64 {
+    let days_us = i64::from(length.day).checked_mul(DAY_US);
+    let length_us = days_us
+        .and_then(|days_us| days_us.checked_add(length.time))
+        .filter(|length_us| length.month == 0 && (1..=DAY_US).contains(length_us));
+    length_us.unwrap_or_else(|| {
         raise(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            "the time is out of range",
-            format!("It is {until} microseconds after 2000-01-01 00:00 UTC."),
-            "Choose a time from the year 2000 to the year 9999.",
-        );
-    }
-    // The matcher stamps every command with this clock; the one below makes the new time
-    // part of the sequence even where no other follows.
-    desk.venue().shared.control.advance_simulated_time(until);
-    let answer = desk.submit(&Command::AdvanceClock, AnswerWhen::Matched);
-    let time_us = answer.time_us;
-    expect(answer, |_| String::new());
-    if time_us > until {
-        raise(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            "the clock cannot go back",
-            "The time of the exchange is later than the one that was given.",
-            "SELECT max(updated_at) FROM exchange.orders; shows a time that it has reached.",
-        );
-    }
-    Datum::from(time_us)
+            "volatility_halt is out of range",
+            format!(
+                "It is {} months, {} days and {} microseconds.",
+                length.month, length.day, length.time
+            ),
+            "Give an interval from 1 microsecond to 1 day, such as '5 minutes'.",
+        )
+    })
+}
+
+/// `exchange.set_reference_price`
+pub fn set_reference_price(call: Call) -> Datum {
+    let desk = Desk::open(&call);
+    let (id, instrument) = instruments::of_call(&desk.venue().shared.directory, &call);
+    let price_ticks =
+        instruments::price_ticks(&instrument, "price", required(call.argument(1), "price"));
+    let command = Command::SetReferencePrice { instrument: id, price_ticks };
+    expect(desk.submit(&command, AnswerWhen::Projected), |_| {
+        format!("The symbol is {}.", instrument.symbol)
+    });
+    call.null()
 }

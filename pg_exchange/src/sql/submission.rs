@@ -7,6 +7,7 @@ use matcher::{Command, Outcome, Refusal};
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 use super::call::Call;
+use super::terms;
 use super::venue::{LONGEST_SLEEP, Venue};
 use crate::errors::raise;
 use crate::settings;
@@ -323,6 +324,92 @@ pub fn raise_refusal(refusal: Refusal, detail: String) -> ! {
             ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "the market is in that phase already",
             "SELECT market FROM exchange.pg_stat_exchange; shows it.",
+        ),
+        Refusal::Terms(fault) => terms::explain(fault),
+        Refusal::UnknownParticipant => (
+            ERRCODE_UNDEFINED_OBJECT,
+            "the role is no participant",
+            "SELECT role FROM exchange.participants; lists them; exchange.register_participant() adds one.",
+        ),
+        Refusal::ParticipantExists => (
+            ERRCODE_DUPLICATE_OBJECT,
+            "the role is a participant already",
+            "SELECT * FROM exchange.participants; lists them.",
+        ),
+        Refusal::UnknownSchedule => (
+            ERRCODE_UNDEFINED_OBJECT,
+            "no such fee schedule",
+            "SELECT name FROM exchange.fee_schedules; lists them; exchange.create_fee_schedule() adds one.",
+        ),
+        Refusal::ScheduleExists => (
+            ERRCODE_DUPLICATE_OBJECT,
+            "the fee schedule exists",
+            "SELECT * FROM exchange.fee_schedules; lists them. A schedule never changes: choose another name.",
+        ),
+        Refusal::TooManySchedules => (
+            ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            "there are too many fee schedules",
+            "SELECT * FROM exchange.fee_schedules; lists them: use one of these.",
+        ),
+        Refusal::UnknownCurrency => (
+            ERRCODE_UNDEFINED_OBJECT,
+            "no such currency",
+            "SELECT currency FROM exchange.currencies; lists them; a currency comes with the first instrument that names it.",
+        ),
+        Refusal::TooManyCurrencies => (
+            ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            "there are too many currencies",
+            "SELECT currency FROM exchange.currencies; lists them: use one of these.",
+        ),
+        Refusal::ValueOutOfRange => (
+            ERRCODE_INVALID_PARAMETER_VALUE,
+            "a value is out of range",
+            "The comment of the function tells the range: see \\df+ exchange.* in psql.",
+        ),
+        Refusal::InsufficientFunds => (
+            ERRCODE_CHECK_VIOLATION,
+            "the account has not so much money that its open orders do not hold",
+            "SELECT account_id, currency, balance, held FROM exchange.balances; shows what it has.",
+        ),
+        Refusal::InsufficientShares => (
+            ERRCODE_CHECK_VIOLATION,
+            "the account has not so many shares that its open orders do not hold",
+            "SELECT account_id, symbol, quantity, held FROM exchange.holdings; shows what it has.",
+        ),
+        Refusal::AccountStatus => (
+            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the account is not in a state for that",
+            "SELECT account_id, status, kill_switch FROM exchange.accounts; shows it.",
+        ),
+        Refusal::AccountNotEmpty => (
+            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the account is not empty",
+            "SELECT * FROM exchange.balances; and exchange.holdings show what it has; cancel its orders, and withdraw all of it.",
+        ),
+        Refusal::TooManyPositions => (
+            ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            "there are too many positions",
+            "Raise exchange.maximum_positions and restart the server.",
+        ),
+        Refusal::Schedule => (
+            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the trading day is out of order",
+            "SELECT * FROM exchange.trading_days; shows the days that are known.",
+        ),
+        Refusal::InstrumentHalt => (
+            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the instrument is halted already, or is not halted",
+            "SELECT symbol, phase, halted FROM exchange.instrument_states; shows it.",
+        ),
+        Refusal::UnknownTrade => (
+            ERRCODE_UNDEFINED_OBJECT,
+            "no such trade",
+            "SELECT trade_id, busted_at FROM exchange.trades; lists them.",
+        ),
+        Refusal::NotReplaceable => (
+            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the order cannot be replaced",
+            "Limit, stop_limit and pegged orders can; cancel another one, and place it anew.",
         ),
     };
     raise(code, message, detail, hint)

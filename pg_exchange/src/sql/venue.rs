@@ -39,6 +39,12 @@ pub struct Venue {
     id: (u32, u32),
 }
 
+impl PartialEq for Venue {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
 impl Venue {
     /// The venue of a call, once its workers have made the shared memory that of it.
     pub fn of(call: &Call) -> Self {

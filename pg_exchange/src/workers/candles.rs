@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use matcher::outcome::Trade;
 use matcher::{Instrument, InstrumentId};
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::{self, Datum, Interval};
 
+use super::busts::{run, timestamp};
 use crate::datum::text;
 use crate::price;
 use crate::relation::{Row, TupleId, Writer};
@@ -20,7 +22,22 @@ const DAY_US: i64 = 24 * HOUR_US;
 struct Resolution {
     interval: Interval,
     length: Length,
+    source: Source,
 }
+
+/// What candles are made of when they are made anew: the longer ones of shorter ones, so that
+/// not a month of trades is read for one of them.
+enum Source {
+    Trades,
+    /// Candles of another resolution, by its place in [`RESOLUTIONS`]. They end where these
+    /// do, in every time zone.
+    Candles(usize),
+}
+
+/// The place of one minute in [`RESOLUTIONS`].
+const MINUTE: usize = 0;
+/// The place of one day.
+const DAY: usize = 3;
 
 enum Length {
     /// The same number of microseconds each.
@@ -29,17 +46,33 @@ enum Length {
     Calendar(&'static str, i64),
 }
 
+const fn fixed(length_us: i64, source: Source) -> Resolution {
+    Resolution { interval: interval(length_us, 0, 0), length: Length::Fixed(length_us), source }
+}
+
 const fn interval(time: i64, day: i32, month: i32) -> Interval {
     Interval { time, day, month }
 }
 
 const RESOLUTIONS: [Resolution; 6] = [
-    Resolution { interval: interval(MINUTE_US, 0, 0), length: Length::Fixed(MINUTE_US) },
-    Resolution { interval: interval(5 * MINUTE_US, 0, 0), length: Length::Fixed(5 * MINUTE_US) },
-    Resolution { interval: interval(HOUR_US, 0, 0), length: Length::Fixed(HOUR_US) },
-    Resolution { interval: interval(0, 1, 0), length: Length::Calendar("day", 36 * HOUR_US) },
-    Resolution { interval: interval(0, 7, 0), length: Length::Calendar("week", 8 * DAY_US) },
-    Resolution { interval: interval(0, 0, 1), length: Length::Calendar("month", 40 * DAY_US) },
+    fixed(MINUTE_US, Source::Trades),
+    fixed(5 * MINUTE_US, Source::Candles(MINUTE)),
+    fixed(HOUR_US, Source::Candles(MINUTE)),
+    Resolution {
+        interval: interval(0, 1, 0),
+        length: Length::Calendar("day", 36 * HOUR_US),
+        source: Source::Candles(MINUTE),
+    },
+    Resolution {
+        interval: interval(0, 7, 0),
+        length: Length::Calendar("week", 8 * DAY_US),
+        source: Source::Candles(DAY),
+    },
+    Resolution {
+        interval: interval(0, 0, 1),
+        length: Length::Calendar("month", 40 * DAY_US),
+        source: Source::Candles(DAY),
+    },
 ];
 
 /// Where an interval begins, and where the next one does.
@@ -101,9 +134,9 @@ impl Candles {
             return Some(());
         }
         let mut table = Writer::open("candles")?;
-        if table.storage() != self.storage {
+        if table.relation().storage() != self.storage {
             self.current.clear();
-            self.storage = table.storage();
+            self.storage = table.relation().storage();
         }
         let mut changed = Vec::new();
         for (time_us, trade) in std::mem::take(&mut self.trades) {
@@ -136,6 +169,30 @@ impl Candles {
         Some(())
     }
 
+    /// Makes the candles that a time is in anew, out of the trades that were not busted.
+    /// Where there are none, there is no candle.
+    pub fn make_anew(&mut self, symbol: &str, time_us: i64) {
+        for (index, resolution) in RESOLUTIONS.iter().enumerate() {
+            let span = self.span(index, time_us);
+            let mut arguments = vec![
+                symbol.into(),
+                interval_argument(index),
+                timestamp(span.from_us),
+                timestamp(span.to_us),
+            ];
+            let source = match resolution.source {
+                Source::Trades => TRADES_IN_SPAN,
+                Source::Candles(of) => {
+                    arguments.push(interval_argument(of));
+                    CANDLES_IN_SPAN
+                }
+            };
+            run(&format!("WITH made AS ({source}) {REPLACE_BY_MADE}"), &arguments);
+        }
+        // The rows lie elsewhere now.
+        self.current.clear();
+    }
+
     fn span(&mut self, resolution: usize, time_us: i64) -> Span {
         let span = &mut self.spans[resolution];
         if !span.contains(time_us) {
@@ -153,6 +210,42 @@ impl Candles {
         }
         *span
     }
+}
+
+/// One row: what a candle of a symbol ($1) from one time ($3) to another ($4) is.
+const TRADES_IN_SPAN: &str = "
+    SELECT (array_agg(price ORDER BY trade_id))[1] AS open, max(price) AS high,
+           min(price) AS low, (array_agg(price ORDER BY trade_id DESC))[1] AS close,
+           least(sum(quantity), 9223372036854775807)::bigint AS volume,
+           sum(price * quantity) AS turnover, count(*) AS trade_count
+    FROM exchange.trades
+    WHERE symbol = $1 AND executed_at >= $3 AND executed_at < $4 AND busted_at IS NULL";
+
+/// The same, of the candles of a resolution ($5).
+const CANDLES_IN_SPAN: &str = "
+    SELECT (array_agg(open ORDER BY opened_at))[1] AS open, max(high) AS high,
+           min(low) AS low, (array_agg(close ORDER BY opened_at DESC))[1] AS close,
+           least(sum(volume), 9223372036854775807)::bigint AS volume,
+           sum(turnover) AS turnover, coalesce(sum(trade_count), 0)::bigint AS trade_count
+    FROM exchange.candles
+    WHERE symbol = $1 AND resolution = $5 AND opened_at >= $3 AND opened_at < $4";
+
+/// Makes the candle of a symbol ($1) and resolution ($2) that one, or removes it where
+/// nothing traded.
+const REPLACE_BY_MADE: &str = ", removed AS (
+        DELETE FROM exchange.candles AS candle USING made
+        WHERE made.trade_count = 0
+          AND candle.symbol = $1 AND candle.resolution = $2 AND candle.opened_at = $3)
+    UPDATE exchange.candles AS candle
+    SET open = made.open, high = made.high, low = made.low, close = made.close,
+        volume = made.volume, turnover = made.turnover, trade_count = made.trade_count
+    FROM made
+    WHERE made.trade_count > 0
+      AND candle.symbol = $1 AND candle.resolution = $2 AND candle.opened_at = $3";
+
+fn interval_argument(resolution: usize) -> DatumWithOid<'static> {
+    // SAFETY: that is an interval.
+    unsafe { DatumWithOid::new(interval_datum(resolution), pg_sys::INTERVALOID) }
 }
 
 /// `date_trunc(unit, time, time_zone)`

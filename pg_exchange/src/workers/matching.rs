@@ -1,8 +1,12 @@
 //! The matcher: takes submissions, gives each command its number and its time, executes
-//! it, and answers. It touches no table while the market runs.
+//! it, and answers. What is due in time and the ends of sessions it enters itself. It touches
+//! no table while the market runs.
 
-use matcher::engine::PREFETCH_BATCH;
-use matcher::{Command, Engine, Event, Outcome, Stamp};
+use std::time::Duration;
+
+use matcher::{
+    Command, Counters, Engine, Event, InstrumentId, Outcome, PREFETCH_BATCH, Side, Stamp, View,
+};
 use pgrx::pg_sys;
 
 use super::follower::Follower;
@@ -15,7 +19,7 @@ use crate::settings;
 use crate::shared::arrivals::Arrival;
 use crate::shared::control::{Role, WorkerState};
 use crate::shared::mailbox::Answer;
-use crate::shared::ring::{Entry, Origin};
+use crate::shared::ring::Origin;
 
 /// So many commands of a submission share a look at the clock, become visible to the
 /// journaler together, and are announced to the engine together.
@@ -90,6 +94,12 @@ fn begin_venue(post: Post, database: u32, extension: u32) {
     control.published.set(0);
     control.projected.set(0);
     control.set_executing(0);
+    // The clients of before are gone, and those of an earlier venue have no orders here.
+    control.set_sessions_lost(true);
+    shared.sessions.forget_ended();
+    shared.timetable.write(&[]);
+    shared.calendar.set_covered_until(0);
+    control.reset_simulated_time();
     // What an earlier venue's matcher took and did not finish is of that venue.
     for backend in 0..shared.backends() {
         let mailbox = shared.mailbox(backend);
@@ -148,7 +158,10 @@ fn recover(post: Post) -> Matching {
         post.check();
         for batch in post.or_halt(follower.read(post.shared, end, 65_536)) {
             let executed = follower.execute(&batch, |_, stamp, _, outcome, _| {
-                last = Some((stamp, *outcome));
+                let entry = post.shared.ring.read(stamp.sequence);
+                if entry.is_some_and(|entry| entry.origin != Origin::NONE) {
+                    last = Some((stamp, *outcome));
+                }
             });
             post.or_halt(executed);
         }
@@ -160,6 +173,7 @@ fn recover(post: Post) -> Matching {
     );
     let mut matching = Matching::new(post, follower.engine);
     matching.resume(last);
+    matching.end_lost_sessions();
     matching
 }
 
@@ -169,25 +183,44 @@ struct Matching {
     events: Vec<Event>,
     /// How often settings had been read when the clock was moved by a command.
     advanced_at: Option<u64>,
+    /// How many ends of sessions had been looked at; `None` before the first look.
+    ends_seen: Option<u64>,
+    /// Whether the calendar changed since it was last shown.
+    calendar_changed: bool,
+    /// What the statistics have counted.
+    counted: Counters,
 }
 
 impl Matching {
     fn new(post: Post, engine: Engine) -> Self {
-        let shared = post.shared;
-        shared.control.set_market_open(engine.market_is_open());
-        shared.statistics.count(now_us(), 0, 0, engine.open_orders().into());
-        Self { post, engine, events: Vec::with_capacity(1024), advanced_at: None }
+        let counted = engine.counters();
+        let mut matching = Self {
+            post,
+            engine,
+            events: Vec::with_capacity(1024),
+            advanced_at: None,
+            ends_seen: None,
+            calendar_changed: true,
+            counted,
+        };
+        matching.show(false);
+        matching.count();
+        matching
     }
 
     /// Finishes the submission that the matcher before was at, if there is one: from
-    /// the command after the last one that was executed.
+    /// the command after the last one that was executed. `last` is the last command that
+    /// somebody sent, if it was replayed.
     fn resume(&mut self, last: Option<(Stamp, Outcome)>) {
         let shared = self.post.shared;
         for backend in 0..shared.backends() {
             let mailbox = shared.mailbox(backend);
             let Some(number) = mailbox.unfinished() else { continue };
-            let last_entry = shared.ring.read(self.engine.sequence());
-            let next = match last_entry.map(|entry| entry.origin) {
+            let last_sent = (1..=self.engine.sequence())
+                .rev()
+                .map_while(|sequence| shared.ring.read(sequence))
+                .find(|entry| entry.origin != Origin::NONE);
+            let next = match last_sent.map(|entry| entry.origin) {
                 Some(origin) if (origin.backend, origin.number) == (backend, number) => {
                     if let Some((stamp, outcome)) = last {
                         let answer = Answer {
@@ -205,6 +238,32 @@ impl Matching {
         }
     }
 
+    /// After a restart of the server: cancels the orders that were bound to sessions, all of
+    /// which are over. At the time of the last command: they ended before anything that has
+    /// become due since.
+    fn end_lost_sessions(&mut self) {
+        let control = self.post.shared.control;
+        if !control.are_sessions_lost() {
+            return;
+        }
+        if self.has_bound_orders() {
+            let time_us = self.engine.counters().time_us;
+            self.execute_own(time_us, &Command::EndSession { session: 0 });
+            self.show(false);
+        }
+        control.set_sessions_lost(false);
+    }
+
+    /// Whether any open order is bound to a session.
+    fn has_bound_orders(&self) -> bool {
+        let engine = &self.engine;
+        (1..=engine.instruments().len() as InstrumentId).any(|instrument| {
+            let bids = engine.queue(instrument, Side::Buy);
+            let asks = engine.queue(instrument, Side::Sell);
+            bids.chain(asks).chain(engine.waiting(instrument)).any(|order| order.terms.session != 0)
+        })
+    }
+
     fn serve_all(&mut self) -> ! {
         let arrivals = &self.post.shared.arrivals;
         let mut served = 0_u32;
@@ -212,6 +271,7 @@ impl Matching {
         loop {
             // Before anything is taken, so that its sender may still withdraw it.
             self.wait_for_room();
+            self.end_sessions();
             match arrivals.pop() {
                 Some(arrival) => {
                     let mailbox = self.post.shared.mailbox(arrival.backend);
@@ -226,10 +286,47 @@ impl Matching {
                 }
                 None => {
                     self.post.check();
-                    patience.wait(self.post, || !arrivals.is_empty());
+                    let timeout = self.idle();
+                    let sessions = &self.post.shared.sessions;
+                    patience.wait_for(self.post, timeout, || {
+                        !arrivals.is_empty() || Some(sessions.ends()) != self.ends_seen
+                    });
                 }
             }
         }
+    }
+
+    /// Does what is due by the real clock; how long nothing else is, [`IDLE`] at most. A
+    /// simulated clock moves with the command that moves it, so nothing is due in between.
+    fn idle(&mut self) -> Duration {
+        if self.is_simulated() {
+            return IDLE;
+        }
+        let now_us = self.now_us();
+        if self.engine.next_due_us() <= now_us {
+            self.do_due(now_us);
+            self.show(false);
+            self.count();
+        }
+        let rest_us = self.engine.next_due_us().saturating_sub(now_us);
+        Duration::from_micros(rest_us as u64).min(IDLE)
+    }
+
+    /// Cancels the orders of the sessions that ended.
+    fn end_sessions(&mut self) {
+        let sessions = &self.post.shared.sessions;
+        // Before looking, so that one that ends meanwhile is looked for again.
+        let ends = Some(sessions.ends());
+        if ends == self.ends_seen {
+            return;
+        }
+        sessions.handle_ended(|session| {
+            let time_us = self.now_us();
+            self.execute_own(time_us, &Command::EndSession { session });
+        });
+        self.ends_seen = ends;
+        self.show(false);
+        self.count();
     }
 
     /// Whether `exchange.simulated_clock` is on. The news may come a moment later here than
@@ -251,13 +348,10 @@ impl Matching {
     /// Executes the commands of a taken submission from `start` on, and answers them.
     fn serve(&mut self, arrival: Arrival, start: usize, count: usize) {
         let shared = self.post.shared;
-        let control = shared.control;
         let mailbox = shared.mailbox(arrival.backend);
         let wake_when_durable = mailbox.is_durable_wanted();
-        let (before, trades_before) =
-            (self.engine.sequence(), self.engine.counters().last_trade_id);
         // One call, one command: the clock is moved by a function of its own.
-        if count == 1 && mailbox.command(0) == Command::AdvanceClock {
+        if count == 1 && matches!(mailbox.command(0), Command::AdvanceClock) {
             self.advanced_at = Some(reload_settings());
         }
         let mut time_us = self.now_us();
@@ -271,60 +365,103 @@ impl Matching {
                 self.engine.prefetch_batch(coming.map(|index| mailbox.command(index)));
             }
             let command = mailbox.command(index);
-            if let Err(refusal) = self.engine.check(&command) {
+            if !matches!(command, Command::AdvanceClock) {
+                self.do_due(time_us);
+            }
+            if let Err(refusal) = self.engine.check(command) {
                 let answer = Answer { sequence: 0, time_us, result: Err(refusal) };
                 mailbox.put_answer(index, answer);
                 continue;
             }
-            let stamp = Stamp { sequence: self.engine.sequence() + 1, time_us };
-            self.wait_for_room();
-            control.set_executing(stamp.sequence);
-            self.events.clear();
-            let outcome = self.engine.apply(stamp, &command, &mut self.events);
-            shared.ring.write(&Entry {
-                stamp,
-                command,
-                event_hash: self.engine.event_hash(),
-                origin: Origin {
-                    backend: arrival.backend,
-                    number: arrival.number,
-                    index: index as u32,
-                    wake_when_durable,
-                },
-            });
-            control.set_executing(0);
-            let answer = Answer { sequence: stamp.sequence, time_us, result: Ok(outcome) };
-            mailbox.put_answer(index, answer);
+            let origin = Origin {
+                backend: arrival.backend,
+                number: arrival.number,
+                index: index as u32,
+                wake_when_durable,
+            };
+            let outcome = self.execute(time_us, command, origin);
+            let sequence = self.engine.sequence();
+            mailbox.put_answer(index, Answer { sequence, time_us, result: Ok(outcome) });
         }
+        // A day that has begun already may have been entered.
+        self.do_due(time_us);
         self.show(wake_when_durable);
         let last = mailbox.last_sequence();
         mailbox.finish();
         // Who waits for durability is woken by the journaler, unless it was faster.
-        if !wake_when_durable || control.durable.get() >= last {
+        if !wake_when_durable || shared.control.durable.get() >= last {
             mailbox.bell().ring();
         }
-        control.set_market_open(self.engine.market_is_open());
-        shared.statistics.count(
-            now_us(),
-            self.engine.sequence() - before,
-            self.engine.counters().last_trade_id - trades_before,
-            self.engine.open_orders().into(),
-        );
+        self.count();
     }
 
-    /// Lets the journaler see what was executed, and hurries it where the sender waits.
-    fn show(&self, is_awaited: bool) {
-        let control = self.post.shared.control;
-        if self.engine.sequence() > control.matched.get() {
-            control.matched.advance(self.engine.sequence());
+    /// Executes a command that is not refused, and writes it into the ring.
+    #[inline]
+    fn execute(&mut self, time_us: i64, command: &Command, origin: Origin) -> Outcome {
+        self.wait_for_room();
+        let shared = self.post.shared;
+        let stamp = Stamp { sequence: self.engine.sequence() + 1, time_us };
+        shared.control.set_executing(stamp.sequence);
+        self.events.clear();
+        let outcome = self.engine.apply(stamp, command, &mut self.events);
+        shared.ring.write(stamp, command, self.engine.event_hash(), origin);
+        shared.control.set_executing(0);
+        self.calendar_changed |= matches!(
+            command,
+            Command::AdvanceClock | Command::ScheduleDay(_) | Command::ClearSchedule
+        );
+        outcome
+    }
+
+    /// Does what is due at a time, in a command of its own before any other that carries
+    /// this time: rule 1.3 of `docs/rules.md`.
+    #[inline]
+    fn do_due(&mut self, time_us: i64) {
+        if self.engine.next_due_us() <= time_us {
+            self.execute(time_us, &Command::AdvanceClock, Origin::NONE);
+        }
+    }
+
+    /// Executes a command of the exchange itself, one that is never refused.
+    fn execute_own(&mut self, time_us: i64, command: &Command) {
+        self.do_due(time_us);
+        self.execute(time_us, command, Origin::NONE);
+    }
+
+    /// Lets everybody see what was executed: the phase, the calendar, the clock, and the
+    /// journaler the commands. It is hurried where their sender waits.
+    fn show(&mut self, is_awaited: bool) {
+        let shared = self.post.shared;
+        let control = shared.control;
+        let counters = self.engine.counters();
+        control.set_market(counters.market_phase, counters.trade_date);
+        if std::mem::take(&mut self.calendar_changed) {
+            shared.timetable.write(&self.engine.schedule());
+        }
+        control.set_time(counters.time_us);
+        if counters.sequence > control.matched.get() {
+            control.matched.advance(counters.sequence);
             let journaler = &control.worker(Role::Journaler).bell;
             if is_awaited { journaler.rouse() } else { journaler.ring() }
         }
     }
 
+    /// Adds what was executed to the statistics.
+    fn count(&mut self) {
+        let counters = self.engine.counters();
+        self.post.shared.statistics.count(
+            now_us(),
+            counters.sequence - self.counted.sequence,
+            counters.last_trade_id - self.counted.last_trade_id,
+            self.engine.open_orders().into(),
+        );
+        self.counted = counters;
+    }
+
     /// Waits until the ring has room for the next command. As long as it is full of
     /// commands that are not durable yet, nobody can be served.
-    fn wait_for_room(&self) {
+    #[inline]
+    fn wait_for_room(&mut self) {
         let shared = self.post.shared;
         let durable = &shared.control.durable;
         let journaler = &shared.control.worker(Role::Journaler).bell;

@@ -1,10 +1,12 @@
 //! The background workers, and what they have in common: how one begins, sleeps, runs
 //! transactions, and ends.
 
+mod busts;
 mod candles;
 mod follower;
 mod journal;
 mod journaler;
+mod kept;
 mod launcher;
 mod matching;
 mod patience;
@@ -12,6 +14,9 @@ mod projection;
 mod projector;
 mod publisher;
 mod recovery;
+mod rows;
+mod scheduler;
+mod tracked_orders;
 
 use std::cell::Cell;
 use std::ffi::CString;
@@ -272,6 +277,7 @@ pub unsafe extern "C-unwind" fn exchange_worker_main(argument: Datum) {
         Role::Journaler => journaler::run(post),
         Role::Publisher => publisher::run(post),
         Role::Projector => projector::run(post),
+        Role::Scheduler => scheduler::run(post),
         Role::Launcher => unreachable!("the launcher is not launched"),
     }
 }

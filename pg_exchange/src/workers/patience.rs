@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Post;
+use super::{IDLE, Post};
 use crate::settings;
 
 /// Polls between two looks at the clock: about a microsecond.
@@ -21,10 +21,15 @@ impl Patience {
     /// Waits for work, or for anything that the caller has to look at (a signal, a
     /// second gone by); it checks again in a loop.
     pub fn wait(&mut self, post: Post, ready: impl Fn() -> bool) {
+        self.wait_for(post, IDLE, ready);
+    }
+
+    /// Like [`Patience::wait`], for about `timeout` at most.
+    pub fn wait_for(&mut self, post: Post, timeout: Duration, ready: impl Fn() -> bool) {
         let longest = settings::spin();
         let began = Instant::now();
         if !self.poll(began, &ready) {
-            post.sleep(&ready);
+            post.sleep_for(timeout.saturating_sub(began.elapsed()), &ready);
         }
         self.budget = if began.elapsed() <= longest { longest } else { self.budget / 2 };
     }

@@ -4,335 +4,396 @@
 //! and went within it is one row, written once. The tables and the position that they
 //! show change in one transaction.
 
-use matcher::outcome::{Order, OrderStatus, RejectReason, Trade};
-use matcher::{Event, Instrument, InstrumentId, OrderId, Outcome, Side};
-use pgrx::pg_sys::{Datum, Oid};
-use rustc_hash::FxHashMap;
+use matcher::{
+    AccountId, CurrencyId, Engine, Event, InstrumentId, Liquidity, Money, OrderId, ParticipantId,
+    ScheduleId, Sequence, Stamp, Trade, TradeId, TradingDay, View,
+};
+use pgrx::pg_sys::Datum;
 
+use super::busts;
 use super::candles::Candles;
 use super::follower::Follower;
 use super::journal::Batch;
-use super::recovery::{Bounds, Enums, Tables, role_of};
-use crate::datum::text;
-use crate::price;
-use crate::relation::{TupleId, Writer};
-use crate::sql::labels;
-
-/// An order that is open, or was at the begin of the batch.
-struct Tracked {
-    order: Order,
-    /// Its row in `exchange.open_orders`, if it has one.
-    at: Option<TupleId>,
-    updated_at_us: i64,
-    changed: bool,
-}
+use super::kept::Kept;
+use super::recovery::{Bounds, Tables};
+use super::rows::enums::Enums;
+use super::rows::{Maker, registry, state};
+use super::tracked_orders::TrackedOrders;
+use crate::relation::{Values, Writer};
+use crate::{money, numeric, price};
 
 /// The tables, as an engine and what it has to write.
 pub struct Projection {
     /// The engine after the last command that was collected.
     pub follower: Follower,
-    orders: FxHashMap<OrderId, Tracked>,
-    changed: Vec<OrderId>,
-    trades: Vec<(i64, Trade)>,
-    candles: Candles,
-    new_instruments: Vec<(i64, InstrumentId)>,
-    new_accounts: Vec<(i64, u32)>,
-    engine_state: Option<TupleId>,
     /// Under which the commands after the last one that is written are executed.
     pub bounds: Bounds,
-    /// The files of `open_orders` and `engine_state`: in other ones, tuple ids are void.
-    storage: Option<(u32, u32)>,
+    enums: Enums,
+    orders: TrackedOrders,
+    /// The rows that change.
+    pub state: KeptTables,
+    history: History,
+    candles: Candles,
+    /// What `exchange.trading_days` shows.
+    schedule: Vec<(TradingDay, u8)>,
+    /// Up to which order the first answers were forgotten.
+    forgotten: Sequence,
+}
+
+/// The tables whose rows change.
+pub struct KeptTables {
+    /// Of `exchange.participants`.
+    pub participants: Kept<ParticipantId>,
+    /// When each was registered.
+    pub registered_at_us: Vec<i64>,
+    /// Those whose rate limits are others than before, until somebody takes note of them.
+    pub limited: Vec<ParticipantId>,
+    /// Of `exchange.accounts`.
+    pub accounts: Kept<AccountId>,
+    /// When each was opened.
+    pub opened_at_us: Vec<i64>,
+    /// Of `exchange.currencies`.
+    pub currencies: Kept<CurrencyId>,
+    /// Of `exchange.instrument_states`.
+    pub instrument_states: Kept<InstrumentId>,
+    /// Of `exchange.cash`.
+    pub cash: Kept<(AccountId, CurrencyId)>,
+    /// Of `exchange.positions`.
+    pub positions: Kept<(AccountId, InstrumentId)>,
+    /// Of `exchange.risk_limits`: 0 for each account, or each instrument.
+    pub risk_limits: Kept<(AccountId, InstrumentId)>,
+    /// Of `exchange.trading_days`, by trade date.
+    pub trading_days: Kept<i32>,
+    /// The one row of `exchange.engine_state`.
+    pub engine_state: Kept<()>,
+}
+
+/// What is added to tables whose rows stay, with its time.
+#[derive(Default)]
+struct History {
+    trades: Vec<(i64, Trade)>,
+    busts: Vec<(i64, TradeId)>,
+    transfers: Vec<(Stamp, Transfer)>,
+    instruments: Vec<(i64, InstrumentId)>,
+    fee_schedules: Vec<(i64, ScheduleId)>,
+}
+
+enum Transfer {
+    Cash(AccountId, CurrencyId, Money),
+    Shares(AccountId, InstrumentId, i64),
 }
 
 impl Projection {
     /// Goes on from the tables.
     pub fn new(tables: Tables, bounds: Bounds) -> Self {
-        let tracked = |(order, at): (Order, TupleId)| {
-            let tracked =
-                Tracked { order, at: Some(at), updated_at_us: order.created_at_us, changed: false };
-            (order.order_id, tracked)
-        };
+        let schedule = tables.engine.schedule();
         Self {
-            orders: tables.open_orders.into_iter().map(tracked).collect(),
             follower: Follower::new(tables.engine),
-            changed: Vec::new(),
-            trades: Vec::new(),
-            candles: Candles::new(),
-            new_instruments: Vec::new(),
-            new_accounts: Vec::new(),
-            engine_state: tables.engine_state,
             bounds,
-            storage: None,
+            enums: tables.enums,
+            orders: TrackedOrders::new(tables.open_orders_storage, tables.open_orders),
+            state: tables.state,
+            history: History::default(),
+            candles: Candles::new(),
+            schedule,
+            forgotten: 0,
         }
     }
 
     /// Executes a batch and collects what it changes.
     pub fn collect(&mut self, batch: &Batch) -> Result<(), String> {
-        let Self {
-            follower, orders, changed, trades, candles, new_instruments, new_accounts, ..
-        } = self;
-        let mut change = |orders: &mut FxHashMap<OrderId, Tracked>, order: Order, time_us: i64| {
-            let tracked = orders.entry(order.order_id).or_insert(Tracked {
-                order,
-                at: None,
-                updated_at_us: time_us,
-                changed: false,
-            });
-            tracked.order = order;
-            tracked.updated_at_us = time_us;
-            if !tracked.changed {
-                tracked.changed = true;
-                changed.push(order.order_id);
+        let Self { follower, orders, state, history, candles, .. } = self;
+        follower.execute(batch, |engine, stamp, command, outcome, events| {
+            if let Some(order) = orders.follow(stamp, command, outcome, events) {
+                state.positions.mark_if_new((order.account, order.instrument));
+                state.cash.mark_if_new((order.account, engine.currency_of(order.instrument)));
             }
-        };
-        follower.execute(batch, |_, stamp, _, outcome, events| {
-            let time_us = stamp.time_us;
             for event in events {
-                match *event {
-                    Event::Trade(trade) => {
-                        trades.push((time_us, trade));
-                        candles.collect(time_us, trade);
-                        let maker = orders.get(&trade.maker_order_id);
-                        let mut order = maker.expect("a maker is open").order;
-                        order.filled += trade.quantity;
-                        order.remaining = trade.maker_remaining;
-                        order.turnover_ticks += trade.price_ticks * trade.quantity;
-                        order.status = if trade.maker_remaining == 0 {
-                            OrderStatus::Filled
-                        } else {
-                            OrderStatus::PartiallyFilled
-                        };
-                        change(orders, order, time_us);
-                    }
-                    Event::InstrumentCreated { instrument } => {
-                        new_instruments.push((time_us, instrument));
-                    }
-                    Event::AccountOpened { account, .. } => new_accounts.push((time_us, account)),
-                    Event::Rested { .. }
-                    | Event::Cancelled { .. }
-                    | Event::Reduced { .. }
-                    | Event::Rejected { .. }
-                    | Event::MarketOpened
-                    | Event::MarketClosed
-                    | Event::ClockAdvanced { .. } => {}
+                if let Event::Trade(trade) = event {
+                    candles.collect(stamp.time_us, *trade);
                 }
-            }
-            if let Outcome::Order(order) = *outcome {
-                change(orders, order, time_us);
+                state.follow(engine, stamp.time_us, event);
+                history.follow(stamp, event);
             }
         })
     }
 
-    /// Writes what was collected, in the current transaction; the roles that own the new
-    /// accounts. `None` if a table is not there.
-    pub fn write(&mut self) -> Option<Vec<Oid>> {
-        let mut open_orders = Writer::open("open_orders")?;
-        let engine_state = Writer::open("engine_state")?;
-        let storage = (open_orders.storage(), engine_state.storage());
-        if *self.storage.get_or_insert(storage) != storage {
-            // A table was rewritten (VACUUM FULL, CLUSTER): load it again.
-            pgrx::log!("exchange projector: a table was rewritten, beginning anew");
-            super::end();
+    /// Writes what was collected, in the current transaction. `None` if a table is not
+    /// there.
+    pub fn write(&mut self) -> Option<()> {
+        let engine = &self.follower.engine;
+        let mut make = Maker::new(engine, &self.enums);
+        self.orders.write(engine, &mut make)?;
+        self.history.write(&mut make)?;
+        self.candles.write(engine.instruments())?;
+        self.state.write(&mut make)?;
+        let schedule = engine.schedule();
+        write_schedule(&mut self.state.trading_days, &self.schedule, &schedule)?;
+        self.schedule = schedule;
+        for (time_us, trade_id) in self.history.busts.drain(..) {
+            busts::mark(trade_id, time_us, &mut self.candles);
         }
-        let enums = Enums::of(open_orders.relation());
-        self.write_orders(&mut open_orders, &enums)?;
-        open_orders.close(&mut |_| unreachable!("flushed by write_orders"));
-        self.write_trades(&enums)?;
-        self.candles.write(self.follower.engine.instruments())?;
-        self.write_instruments()?;
-        let owners = self.write_accounts()?;
-        self.write_engine_state(engine_state);
-        Some(owners)
-    }
-
-    fn write_orders(&mut self, open_orders: &mut Writer, enums: &Enums) -> Option<()> {
-        // By id, so that rows and index entries lie in the order of time.
-        self.changed.sort_unstable();
-        let mut finished_orders = Writer::open("finished_orders")?;
-        let mut opened = Vec::new();
-        let mut symbols = Symbols::new(self.follower.engine.instruments());
-        let mut opened_at = Vec::new();
-        for id in self.changed.drain(..) {
-            let tracked = self.orders.get_mut(&id).expect("changed orders are tracked");
-            tracked.changed = false;
-            let row = order_row(tracked, &mut symbols, enums);
-            let is_open = tracked.order.status.is_open();
-            match tracked.at {
-                Some(at) if is_open => tracked.at = Some(open_orders.update(at, row)),
-                None if is_open => {
-                    opened.push(id);
-                    open_orders.insert(row, &mut |at| opened_at.push(at));
-                }
-                at => {
-                    if let Some(at) = at {
-                        open_orders.delete(at);
-                    }
-                    finished_orders.insert(row, &mut |_| ());
-                    self.orders.remove(&id);
-                }
-            }
-        }
-        open_orders.flush(&mut |at| opened_at.push(at));
-        for (id, at) in opened.into_iter().zip(opened_at) {
-            self.orders.get_mut(&id).expect("it is open").at = Some(at);
-        }
-        finished_orders.close(&mut |_| ());
+        self.state.engine_state.mark(());
+        self.state.engine_state.write(|()| Some(state::engine_state_row(&self.bounds, &make)))?;
+        self.forget_answers();
         Some(())
     }
 
-    fn write_trades(&mut self, enums: &Enums) -> Option<()> {
+    /// Removes the first answers that the engine does not remember any more, a part of the
+    /// window at a time.
+    fn forget_answers(&mut self) {
+        let window = u64::from(self.bounds.client_order_window);
+        let last = self.follower.sequence().saturating_sub(window);
+        if last > self.forgotten + window / 16 {
+            busts::run(
+                "DELETE FROM exchange.client_orders WHERE order_id <= $1",
+                &[(last as i64).into()],
+            );
+            self.forgotten = last;
+        }
+    }
+}
+
+impl KeptTables {
+    /// Takes note of which rows an event changes.
+    fn follow(&mut self, engine: &Engine, time_us: i64, event: &Event) {
+        match *event {
+            Event::Trade(trade) => {
+                let currency = engine.currency_of(trade.instrument);
+                self.instrument_states.mark(trade.instrument);
+                for account in [trade.maker_account, trade.taker_account] {
+                    self.positions.mark((account, trade.instrument));
+                    self.cash.mark((account, currency));
+                }
+                if trade.maker_fee != 0 || trade.taker_fee != 0 {
+                    self.currencies.mark(currency);
+                }
+            }
+            Event::TradeBusted { instrument, buyer, seller, .. } => {
+                let currency = engine.currency_of(instrument);
+                for account in [buyer, seller] {
+                    self.positions.mark((account, instrument));
+                    self.cash.mark((account, currency));
+                }
+                self.currencies.mark(currency);
+            }
+            Event::CashTransferred { account, currency, .. } => {
+                self.cash.mark((account, currency));
+                self.currencies.mark(currency);
+            }
+            Event::SharesTransferred { account, instrument, .. } => {
+                self.positions.mark((account, instrument));
+                self.instrument_states.mark(instrument);
+                // A position comes with a cash record.
+                self.cash.mark_if_new((account, engine.currency_of(instrument)));
+            }
+            Event::CreditLimitSet { account, currency } => self.cash.mark((account, currency)),
+            Event::ShortLimitSet { account, instrument } => {
+                self.positions.mark((account, instrument));
+                self.cash.mark_if_new((account, engine.currency_of(instrument)));
+            }
+            Event::RiskLimitsSet { account, instrument } => {
+                self.risk_limits.mark((account, instrument));
+                if account != 0 && instrument != 0 {
+                    self.positions.mark_if_new((account, instrument));
+                    self.cash.mark_if_new((account, engine.currency_of(instrument)));
+                }
+            }
+            Event::InstrumentCreated { instrument } => {
+                self.instrument_states.mark(instrument);
+                self.currencies.mark_if_new(engine.currency_of(instrument));
+            }
+            Event::InstrumentChanged { instrument }
+            | Event::InstrumentPhaseChanged { instrument, .. }
+            | Event::Uncrossed { instrument, .. } => self.instrument_states.mark(instrument),
+            Event::MarketPhaseChanged { .. } => {
+                let last = engine.instruments().len() as InstrumentId;
+                (1..=last).for_each(|instrument| self.instrument_states.mark(instrument));
+            }
+            Event::ParticipantRegistered { participant } => {
+                self.participants.mark(participant);
+                self.registered_at_us.push(time_us);
+            }
+            Event::ParticipantChanged { participant } => {
+                self.participants.mark(participant);
+                self.limited.push(participant);
+            }
+            Event::AccountOpened { account, .. } => {
+                self.accounts.mark(account);
+                self.opened_at_us.push(time_us);
+            }
+            Event::AccountChanged { account } => self.accounts.mark(account),
+            Event::Rested { .. }
+            | Event::Cancelled { .. }
+            | Event::Reduced { .. }
+            | Event::Replaced { .. }
+            | Event::ReplaceRejected { .. }
+            | Event::Refilled { .. }
+            | Event::Triggered { .. }
+            | Event::StopMoved { .. }
+            | Event::Rejected { .. }
+            | Event::FeeScheduleCreated { .. }
+            | Event::Scheduled { .. }
+            | Event::ClockAdvanced { .. } => {}
+        }
+    }
+
+    fn write(&mut self, make: &mut Maker<'_>) -> Option<()> {
+        let (registered_at_us, opened_at_us) = (&self.registered_at_us, &self.opened_at_us);
+        self.participants.write(|id| {
+            let time_us = registered_at_us[id as usize - 1];
+            Some(registry::participant_row(id, time_us, make))
+        })?;
+        self.accounts
+            .write(|id| Some(registry::account_row(id, opened_at_us[id as usize - 1], make)))?;
+        self.currencies.write(|id| Some(registry::currency_row(id, make)))?;
+        self.instrument_states.write(|id| Some(state::instrument_state_row(id, make)))?;
+        self.cash.write(|key| state::cash_row(key, make))?;
+        self.positions.write(|key| state::position_row(key, make))?;
+        self.risk_limits.write(|key| state::risk_limits_row(key, make))
+    }
+}
+
+/// Writes the days of the calendar that are others than those that the table shows: steps
+/// can be taken without an event.
+fn write_schedule(
+    table: &mut Kept<i32>,
+    shown: &[(TradingDay, u8)],
+    schedule: &[(TradingDay, u8)],
+) -> Option<()> {
+    let others = |days: &[(TradingDay, u8)], than: &[(TradingDay, u8)]| {
+        let others = days.iter().filter(|day| !than.contains(day));
+        others.map(|(day, _)| day.trade_date).collect::<Vec<_>>()
+    };
+    for trade_date in others(shown, schedule).into_iter().chain(others(schedule, shown)) {
+        table.mark(trade_date);
+    }
+    table.write(|trade_date| {
+        let (day, steps_taken) = schedule.iter().find(|(day, _)| day.trade_date == trade_date)?;
+        Some(state::trading_day_row(day, *steps_taken))
+    })
+}
+
+impl History {
+    fn follow(&mut self, stamp: Stamp, event: &Event) {
+        let time_us = stamp.time_us;
+        match *event {
+            Event::Trade(trade) => self.trades.push((time_us, trade)),
+            Event::TradeBusted { trade_id, .. } => self.busts.push((time_us, trade_id)),
+            Event::InstrumentCreated { instrument } => self.instruments.push((time_us, instrument)),
+            Event::FeeScheduleCreated { schedule } => self.fee_schedules.push((time_us, schedule)),
+            Event::CashTransferred { account, currency, amount } => {
+                self.transfers.push((stamp, Transfer::Cash(account, currency, amount)));
+            }
+            Event::SharesTransferred { account, instrument, quantity } => {
+                self.transfers.push((stamp, Transfer::Shares(account, instrument, quantity)));
+            }
+            _ => {}
+        }
+    }
+
+    fn write(&mut self, make: &mut Maker<'_>) -> Option<()> {
+        add("instruments", self.instruments.drain(..), |(time_us, id)| {
+            registry::instrument_row(id, time_us, make)
+        })?;
+        add("fee_schedules", self.fee_schedules.drain(..), |(time_us, id)| {
+            registry::fee_schedule_row(id, time_us, make)
+        })?;
+        add("transfers", self.transfers.drain(..), |(stamp, transfer)| {
+            let (account, currency, symbol, amount) = match transfer {
+                Transfer::Cash(account, currency, amount) => {
+                    (account, Some(make.currency(currency)), None, money::to_numeric(amount))
+                }
+                Transfer::Shares(account, instrument, quantity) => {
+                    let (_, symbol) = make.instrument(instrument);
+                    (account, None, Some(symbol), numeric::from_scaled(quantity.into(), 0))
+                }
+            };
+            [
+                Some(Datum::from(stamp.sequence)),
+                Some(Datum::from(account)),
+                currency,
+                symbol,
+                Some(amount),
+                Some(Datum::from(stamp.time_us)),
+            ]
+        })?;
+        add("busted_trades", &self.busts, |(time_us, trade_id)| {
+            [Some(Datum::from(*trade_id)), Some(Datum::from(*time_us))]
+        })?;
+        self.write_trades(make)
+    }
+
+    fn write_trades(&mut self, make: &mut Maker<'_>) -> Option<()> {
         if self.trades.is_empty() {
             return Some(());
         }
         let mut tape = Writer::open("trades")?;
         let mut executions = Writer::open("executions")?;
-        let liquidities = labels::oids_of(executions.relation().type_of(5), labels::LIQUIDITIES);
-        let mut symbols = Symbols::new(self.follower.engine.instruments());
+        let enums = make.enums;
+        let no_fee = money::to_numeric(0);
+        let fee_of = |fee: Money| if fee == 0 { no_fee } else { money::to_numeric(fee) };
         for (time_us, trade) in self.trades.drain(..) {
-            let (instrument, symbol) = symbols.get(trade.instrument);
+            let (instrument, symbol) = make.instrument(trade.instrument);
             let price = Some(price::from_ticks(instrument, trade.price_ticks));
-            let side = |side: Side| Some(Datum::from(enums.sides[side as usize]));
             tape.insert(
                 [
                     Some(Datum::from(trade.trade_id)),
                     Some(symbol),
                     price,
                     Some(Datum::from(trade.quantity)),
-                    side(trade.taker_side),
+                    enums.sides.datum(trade.taker_side),
                     Some(Datum::from(time_us)),
+                    Some(Datum::from(trade.in_auction)),
+                    None,
                 ],
                 &mut |_| (),
             );
-            let maker = (trade.maker_order_id, trade.maker_account, trade.taker_side.opposite());
-            let taker = (trade.taker_order_id, trade.taker_account, trade.taker_side);
-            for ((order_id, account, of), liquidity) in [maker, taker].into_iter().zip(liquidities)
-            {
+            let liquidity = |of: Liquidity| {
+                enums.liquidities.datum(if trade.in_auction { Liquidity::Auction } else { of })
+            };
+            let mut execute = |order_id: OrderId, account: AccountId, side, of, fee| {
                 executions.insert(
                     [
                         Some(Datum::from(trade.trade_id)),
                         Some(Datum::from(order_id)),
                         Some(Datum::from(account)),
                         Some(symbol),
-                        side(of),
-                        Some(Datum::from(liquidity)),
+                        enums.sides.datum(side),
+                        liquidity(of),
                         price,
                         Some(Datum::from(trade.quantity)),
                         Some(Datum::from(time_us)),
+                        Some(fee_of(fee)),
+                        None,
                     ],
                     &mut |_| (),
                 );
-            }
+            };
+            let Trade { maker_order_id, maker_account, maker_fee, .. } = trade;
+            let Trade { taker_order_id, taker_account, taker_fee, taker_side, .. } = trade;
+            let maker_side = taker_side.opposite();
+            execute(maker_order_id, maker_account, maker_side, Liquidity::Maker, maker_fee);
+            execute(taker_order_id, taker_account, taker_side, Liquidity::Taker, taker_fee);
         }
         tape.close(&mut |_| ());
         executions.close(&mut |_| ());
         Some(())
     }
-
-    fn write_instruments(&mut self) -> Option<()> {
-        if self.new_instruments.is_empty() {
-            return Some(());
-        }
-        let mut table = Writer::open("instruments")?;
-        for (time_us, id) in self.new_instruments.drain(..) {
-            let instrument =
-                self.follower.engine.instrument(id).expect("a created instrument exists");
-            table.insert(
-                [
-                    Some(Datum::from(id)),
-                    Some(text(instrument.symbol.as_str())),
-                    Some(price::from_ticks(instrument, 1)),
-                    Some(Datum::from(instrument.lot_size)),
-                    Some(price::from_ticks(instrument, instrument.maximum_price_ticks)),
-                    Some(Datum::from(time_us)),
-                ],
-                &mut |_| (),
-            );
-        }
-        table.close(&mut |_| ());
-        Some(())
-    }
-
-    fn write_accounts(&mut self) -> Option<Vec<Oid>> {
-        if self.new_accounts.is_empty() {
-            return Some(Vec::new());
-        }
-        let mut table = Writer::open("accounts")?;
-        let engine = &self.follower.engine;
-        let mut owners = Vec::new();
-        for (time_us, id) in self.new_accounts.drain(..) {
-            let participant = engine.accounts()[id as usize - 1];
-            let owner = &engine.participants()[participant as usize - 1];
-            owners.push(role_of(owner));
-            table.insert(
-                [Some(Datum::from(id)), Some(text(owner.as_str())), Some(Datum::from(time_us))],
-                &mut |_| (),
-            );
-        }
-        table.close(&mut |_| ());
-        Some(owners)
-    }
-
-    fn write_engine_state(&mut self, mut table: Writer) {
-        let counters = self.follower.engine.counters();
-        let row = [
-            Some(Datum::from(true)),
-            Some(Datum::from(counters.sequence)),
-            Some(Datum::from(counters.time_us)),
-            Some(Datum::from(counters.last_trade_id)),
-            Some(Datum::from(counters.event_hash)),
-            Some(Datum::from(counters.market_open)),
-            Some(Datum::from(self.bounds.open_orders)),
-            Some(Datum::from(self.bounds.price_levels)),
-        ];
-        match self.engine_state {
-            Some(at) => self.engine_state = Some(table.update(at, row)),
-            None => table.insert(row, &mut |_| ()),
-        }
-        table.close(&mut |at| self.engine_state = Some(at));
-    }
 }
 
-/// Symbols as text, each made once a transaction.
-struct Symbols<'engine> {
-    instruments: &'engine [Instrument],
-    texts: Vec<Option<Datum>>,
-}
-
-impl<'engine> Symbols<'engine> {
-    fn new(instruments: &'engine [Instrument]) -> Self {
-        Self { instruments, texts: vec![None; instruments.len()] }
+/// Adds rows to a table. `None` if it is not there.
+fn add<T, const N: usize>(
+    table: &'static str,
+    values: impl IntoIterator<Item = T>,
+    mut row: impl FnMut(T) -> Values<N>,
+) -> Option<()> {
+    let mut values = values.into_iter().peekable();
+    if values.peek().is_none() {
+        return Some(());
     }
-
-    fn get(&mut self, id: InstrumentId) -> (&'engine Instrument, Datum) {
-        let index = id as usize - 1;
-        let instrument = &self.instruments[index];
-        let datum = *self.texts[index].get_or_insert_with(|| text(instrument.symbol.as_str()));
-        (instrument, datum)
-    }
-}
-
-/// A row of `exchange.orders`.
-fn order_row(tracked: &Tracked, symbols: &mut Symbols<'_>, enums: &Enums) -> [Option<Datum>; 15] {
-    let order = &tracked.order;
-    let (instrument, symbol) = symbols.get(order.instrument);
-    let reason = order.reject_reason;
-    [
-        Some(Datum::from(order.order_id)),
-        Some(Datum::from(order.account)),
-        Some(symbol),
-        Some(Datum::from(enums.sides[order.side as usize])),
-        Some(Datum::from(enums.times_in_force[order.time_in_force as usize])),
-        Some(Datum::from(enums.statuses[order.status as usize - 1])),
-        (reason != RejectReason::None)
-            .then(|| Datum::from(enums.reject_reasons[reason as usize - 1])),
-        Some(price::from_ticks(instrument, order.price_ticks)),
-        Some(Datum::from(order.quantity)),
-        Some(Datum::from(order.filled)),
-        Some(Datum::from(order.remaining)),
-        Some(price::from_ticks(instrument, order.turnover_ticks)),
-        // No order loses its place yet, so they queue in the order in which they came.
-        Some(Datum::from(order.order_id)),
-        Some(Datum::from(order.created_at_us)),
-        Some(Datum::from(tracked.updated_at_us)),
-    ]
+    let mut table = Writer::open(table)?;
+    values.for_each(|value| table.insert(row(value), &mut |_| ()));
+    table.close(&mut |_| ());
+    Some(())
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use matcher::{Engine, Event, InstrumentId, Side};
+use matcher::{Engine, Event, InstrumentId, Side, View};
 use pgrx::Spi;
 
 use super::follower::Follower;
 use super::journal::Batch;
 use super::recovery::{self, Bounds};
 use super::{Post, one_moment, transaction};
+use crate::shared::boards::Heading;
 use crate::shared::control::WorkerState;
 
 /// How long changes gather before the boards show them: less than anybody sees, and
@@ -47,13 +48,60 @@ struct Publication {
     post: Post,
     follower: Follower,
     touched: BTreeSet<InstrumentId>,
-    last_trades: Vec<Option<(i64, i64)>>,
+    /// Quantity of the last trade, by instrument; 0 for none yet. Its price is the engine's.
+    last_quantities: Vec<i64>,
+}
+
+/// What an event changes on the boards.
+enum Touches {
+    Nothing,
+    One(InstrumentId),
+    All,
+}
+
+/// Every kind of event is named here, so that none is forgotten when there is a new one.
+fn touches(engine: &Engine, event: &Event) -> Touches {
+    match *event {
+        Event::Trade(trade) => Touches::One(trade.instrument),
+        Event::Rested { instrument, .. }
+        | Event::Cancelled { instrument, .. }
+        | Event::Reduced { instrument, .. }
+        | Event::Replaced { instrument, .. }
+        | Event::Triggered { instrument, .. }
+        | Event::InstrumentCreated { instrument }
+        | Event::InstrumentChanged { instrument }
+        | Event::InstrumentPhaseChanged { instrument, .. }
+        | Event::Uncrossed { instrument, .. } => Touches::One(instrument),
+        // Where the order is finished by now, the event that says so names its instrument.
+        Event::Refilled { order_id, .. } => {
+            engine.order(order_id).map_or(Touches::Nothing, |order| Touches::One(order.instrument))
+        }
+        Event::MarketPhaseChanged { .. } => Touches::All,
+        // Neither displayed nor a price that boards show.
+        Event::StopMoved { .. }
+        | Event::Rejected { .. }
+        | Event::ReplaceRejected { .. }
+        | Event::ParticipantRegistered { .. }
+        | Event::ParticipantChanged { .. }
+        | Event::AccountOpened { .. }
+        | Event::AccountChanged { .. }
+        | Event::FeeScheduleCreated { .. }
+        | Event::CashTransferred { .. }
+        | Event::SharesTransferred { .. }
+        | Event::CreditLimitSet { .. }
+        | Event::ShortLimitSet { .. }
+        | Event::RiskLimitsSet { .. }
+        | Event::Scheduled { .. }
+        // The last trade stays the last one, busted or not.
+        | Event::TradeBusted { .. }
+        | Event::ClockAdvanced { .. } => Touches::Nothing,
+    }
 }
 
 impl Publication {
     fn new(post: Post, engine: Engine) -> Self {
-        let last_trades = transaction(|| last_trades(&engine));
-        Self { post, follower: Follower::new(engine), touched: BTreeSet::new(), last_trades }
+        let last_quantities = transaction(|| last_quantities(engine.instruments().len()));
+        Self { post, follower: Follower::new(engine), touched: BTreeSet::new(), last_quantities }
     }
 
     fn follow(&mut self, end: u64) {
@@ -67,29 +115,19 @@ impl Publication {
     }
 
     fn execute(&mut self, batch: &Batch) {
-        let (touched, last_trades) = (&mut self.touched, &mut self.last_trades);
-        let executed = self.follower.execute(batch, |_, _, _, _, events| {
+        let (touched, last_quantities) = (&mut self.touched, &mut self.last_quantities);
+        let executed = self.follower.execute(batch, |engine, _, _, _, events| {
+            last_quantities.resize(engine.instruments().len(), 0);
             for event in events {
-                match *event {
-                    Event::Trade(trade) => {
-                        touched.insert(trade.instrument);
-                        last_trades[trade.instrument as usize - 1] =
-                            Some((trade.price_ticks, trade.quantity));
-                    }
-                    Event::Rested { instrument, .. }
-                    | Event::Cancelled { instrument, .. }
-                    | Event::Reduced { instrument, .. } => {
+                if let Event::Trade(trade) = event {
+                    last_quantities[trade.instrument as usize - 1] = trade.quantity;
+                }
+                match touches(engine, event) {
+                    Touches::Nothing => {}
+                    Touches::One(instrument) => {
                         touched.insert(instrument);
                     }
-                    Event::InstrumentCreated { instrument } => {
-                        touched.insert(instrument);
-                        last_trades.push(None);
-                    }
-                    Event::Rejected { .. }
-                    | Event::AccountOpened { .. }
-                    | Event::MarketOpened
-                    | Event::MarketClosed
-                    | Event::ClockAdvanced { .. } => {}
+                    Touches::All => touched.extend(1..=engine.instruments().len() as InstrumentId),
                 }
             }
         });
@@ -111,24 +149,33 @@ impl Publication {
 
     fn show(&self, instrument: InstrumentId) {
         let engine = &self.follower.engine;
+        let state = engine.instrument_state(instrument).expect("the instrument exists");
+        let above_0 = |price_ticks: i64| Some(price_ticks).filter(|ticks| *ticks > 0);
+        let heading = Heading {
+            sequence: engine.sequence(),
+            last_trade: above_0(state.last_price_ticks)
+                .map(|price_ticks| (price_ticks, self.last_quantities[instrument as usize - 1])),
+            phase: state.phase,
+            reference_price_ticks: above_0(state.reference_price_ticks),
+            indicative: engine.indicative(instrument),
+        };
         self.post.shared.boards.write(
             instrument,
-            engine.sequence(),
-            self.last_trades[instrument as usize - 1],
+            &heading,
             [&mut engine.levels(instrument, Side::Buy), &mut engine.levels(instrument, Side::Sell)],
         );
     }
 }
 
-/// The last trade of every instrument, price in ticks and quantity, as the tape has it.
-fn last_trades(engine: &Engine) -> Vec<Option<(i64, i64)>> {
-    let mut last = vec![None; engine.instruments().len()];
+/// The quantity of the last trade of every instrument, as the tape has it; 0 for none.
+fn last_quantities(instruments: usize) -> Vec<i64> {
+    let mut last = vec![0; instruments];
     let read = Spi::connect(|client| -> Result<(), pgrx::spi::SpiError> {
         let rows = client.select(
-            "SELECT i.instrument_id, (t.price / i.tick_size)::bigint, t.quantity
+            "SELECT i.instrument_id, t.quantity
              FROM exchange.instruments AS i
              CROSS JOIN LATERAL (
-                 SELECT price, quantity FROM exchange.trades AS t
+                 SELECT quantity FROM exchange.trades AS t
                  WHERE t.symbol = i.symbol
                  ORDER BY t.executed_at DESC, t.trade_id DESC LIMIT 1) AS t",
             None,
@@ -136,9 +183,8 @@ fn last_trades(engine: &Engine) -> Vec<Option<(i64, i64)>> {
         )?;
         for row in rows {
             let id = row.get::<i32>(1)?.unwrap_or_default() as usize;
-            let trade = row.get::<i64>(2)?.zip(row.get::<i64>(3)?);
             if let Some(place) = id.checked_sub(1).and_then(|index| last.get_mut(index)) {
-                *place = trade;
+                *place = row.get::<i64>(2)?.unwrap_or_default();
             }
         }
         Ok(())

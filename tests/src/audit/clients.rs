@@ -2,7 +2,7 @@
 
 use std::collections::btree_map::{BTreeMap, Entry};
 
-use matcher::{Instrument, NewOrder, OrderId};
+use matcher::{Instrument, NewOrder, OrderId, View};
 
 use super::{Replay, Replayed, names, told};
 use crate::traders::{Ack, Memory, Request, Standing, Told};
@@ -47,12 +47,13 @@ impl Client<'_> {
     }
 
     fn sent_as(&self, order: &NewOrder) -> Request {
-        let instrument: &Instrument = &self.replay.instruments[order.instrument as usize - 1].1;
+        let instrument: &Instrument =
+            &self.replay.exchange.instruments()[order.instrument as usize - 1];
         Request {
             account: order.account as i32,
             symbol: instrument.symbol.to_string(),
-            side: names::side(order.side).to_owned(),
-            price: names::money(instrument, order.price_ticks),
+            side: names::label(order.side),
+            price: names::price(instrument, order.price_ticks),
             quantity: order.quantity,
             time_in_force: names::time_in_force(order.time_in_force).to_owned(),
         }

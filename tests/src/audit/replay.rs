@@ -1,10 +1,10 @@
 //! The journal, checked row by row and executed by the naive exchange.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use matcher::{
-    Command, Event, Instrument, Limits, NaiveExchange, NewOrder, Order, OrderId, OrderStatus,
-    RejectReason, RoleName, Stamp, Trade, codec,
+    Command, Event, Limits, Money, NaiveExchange, NewOrder, Order, OrderId, OrderStatus, Outcome,
+    RejectReason, Stamp, Terms, Trade, TradeId, View, codec,
 };
 
 use crate::Session;
@@ -20,18 +20,43 @@ pub struct Replayed {
     pub updated_at_us: i64,
 }
 
+/// Money or shares that came or left.
+#[derive(Clone, Copy, Debug)]
+pub struct Transfer {
+    /// With which command, and when.
+    pub stamp: Stamp,
+    /// Whose.
+    pub account: u32,
+    /// Money: of which currency, and how much.
+    pub cash: Option<(u8, Money)>,
+    /// Shares: of which instrument, and how many.
+    pub shares: Option<(u32, i64)>,
+}
+
 /// The exchange as the journal says that it is.
 pub struct Replay {
     /// After the last command.
     pub exchange: NaiveExchange,
-    /// Every instrument, and when it was listed.
-    pub instruments: Vec<(i64, Instrument)>,
-    /// The owner of every account, and when it was opened.
-    pub accounts: Vec<(i64, RoleName)>,
+    /// Under which bounds.
+    pub limits: Limits,
+    /// When every instrument was listed.
+    pub listed_at_us: Vec<i64>,
+    /// When every participant was registered.
+    pub registered_at_us: Vec<i64>,
+    /// When every account was opened.
+    pub opened_at_us: Vec<i64>,
+    /// When every fee schedule was added.
+    pub schedules_at_us: Vec<i64>,
     /// Every order.
     pub orders: BTreeMap<OrderId, Replayed>,
     /// Every trade, and when it was made.
     pub trades: Vec<(i64, Trade)>,
+    /// When trades were cancelled.
+    pub busted_at_us: BTreeMap<TradeId, i64>,
+    /// Every deposit and withdrawal.
+    pub transfers: Vec<Transfer>,
+    /// Orders that the command changed that is executed.
+    changed: BTreeSet<OrderId>,
 }
 
 struct Row {
@@ -46,19 +71,30 @@ struct Row {
 impl Replay {
     /// Executes `exchange.journal`; what is wrong with it, if something is.
     pub fn of_journal(session: &mut Session) -> Result<Self, String> {
+        let limits = limits(session);
         let mut replay = Self {
-            exchange: NaiveExchange::new(limits(session)),
-            instruments: Vec::new(),
-            accounts: Vec::new(),
+            exchange: NaiveExchange::new(limits),
+            limits,
+            listed_at_us: Vec::new(),
+            registered_at_us: Vec::new(),
+            opened_at_us: Vec::new(),
+            schedules_at_us: Vec::new(),
             orders: BTreeMap::new(),
             trades: Vec::new(),
+            busted_at_us: BTreeMap::new(),
+            transfers: Vec::new(),
+            changed: BTreeSet::new(),
         };
         for row in journal(session) {
             replay.execute_row(&row).map_err(|wrong| {
                 format!("exchange.journal, row of command {}: {wrong}", row.first_sequence)
             })?;
         }
-        replay.check_open_orders()?;
+        let open = replay.orders.values().filter(|replayed| replayed.order.status.is_open());
+        let (open, in_engine) = (open.count(), replay.exchange.open_orders());
+        if open != in_engine as usize {
+            return Err(format!("{open} orders are open by their events, {in_engine} in the book"));
+        }
         Ok(replay)
     }
 
@@ -99,67 +135,158 @@ impl Replay {
         if time_us < counters.time_us {
             return Err(format!("the time goes back at command {sequence}"));
         }
+        if *command != Command::AdvanceClock && time_us >= self.exchange.next_due_us() {
+            return Err(format!("command {sequence} ({command:?}) comes before what is due"));
+        }
         if let Err(refusal) = self.exchange.check(command) {
             return Err(format!("command {sequence} ({command:?}) is to be refused: {refusal:?}"));
         }
+        let stamp = Stamp { sequence, time_us };
         let mut events = Vec::new();
-        self.exchange.apply(Stamp { sequence, time_us }, command, &mut events);
+        let outcome = self.exchange.apply(stamp, command, &mut events);
         match command {
-            Command::PlaceOrder(new) => {
-                self.orders.insert(sequence, Replayed::new(sequence, time_us, *new));
-            }
-            Command::CreateInstrument(instrument) => self.instruments.push((time_us, *instrument)),
-            Command::OpenAccount { owner } => self.accounts.push((time_us, *owner)),
+            Command::PlaceOrder(new) => self.enter(stamp, new, &Terms::PLAIN, &outcome),
+            Command::PlaceOrderWithTerms(new, terms) => self.enter(stamp, new, terms, &outcome),
             _ => {}
         }
-        for event in &events {
-            self.note(time_us, event);
-        }
-        Ok(())
+        events.iter().for_each(|event| self.note(stamp, event));
+        self.end_command(time_us).map_err(|wrong| format!("command {sequence}: {wrong}"))
     }
 
-    fn note(&mut self, time_us: i64, event: &Event) {
-        match event {
+    /// A new order as it was before any event. What the engine worked out is in the answer.
+    fn enter(&mut self, stamp: Stamp, new: &NewOrder, terms: &Terms, outcome: &Outcome) {
+        let Outcome::Order(answer) = outcome else { return };
+        if answer.order_id != stamp.sequence {
+            // A retry, answered as the order of this name was.
+            return;
+        }
+        let order = Order {
+            quantity: new.quantity,
+            filled: 0,
+            remaining: new.quantity,
+            displayed: 0,
+            turnover_ticks: 0,
+            status: OrderStatus::Open,
+            reject_reason: RejectReason::None,
+            cancel_reason: matcher::CancelReason::None,
+            triggered: false,
+            terms: Terms { stop_price_ticks: answer.terms.stop_price_ticks, ..*terms },
+            ..*answer
+        };
+        let replayed = Replayed { placed: *new, order, updated_at_us: stamp.time_us };
+        self.orders.insert(stamp.sequence, replayed);
+        self.changed.insert(stamp.sequence);
+        if terms.linked_order != 0 && answer.status != OrderStatus::Rejected {
+            self.change(terms.linked_order, stamp.time_us).terms.linked_order = stamp.sequence;
+        }
+    }
+
+    fn note(&mut self, stamp: Stamp, event: &Event) {
+        let time_us = stamp.time_us;
+        match *event {
             Event::Trade(trade) => {
-                fill(self.changed(trade.maker_order_id, time_us), trade);
-                fill(self.changed(trade.taker_order_id, time_us), trade);
-                self.trades.push((time_us, *trade));
+                fill(self.change(trade.maker_order_id, time_us), &trade);
+                fill(self.change(trade.taker_order_id, time_us), &trade);
+                self.trades.push((time_us, trade));
             }
-            Event::Cancelled { order_id, .. } => {
-                finish(self.changed(*order_id, time_us), OrderStatus::Cancelled);
+            Event::Cancelled { order_id, reason, .. } => {
+                let order = self.change(order_id, time_us);
+                order.cancel_reason = reason;
+                finish(order, OrderStatus::of_cancelled(reason));
             }
             Event::Reduced { order_id, remaining, .. } => {
-                let order = self.changed(*order_id, time_us);
+                let order = self.change(order_id, time_us);
                 order.quantity -= order.remaining - remaining;
-                order.remaining = *remaining;
+                order.remaining = remaining;
+            }
+            Event::Replaced { order_id, price_ticks, quantity, .. } => {
+                let order = self.change(order_id, time_us);
+                order.price_ticks = price_ticks;
+                order.quantity = quantity;
+                order.remaining = quantity - order.filled;
             }
             Event::Rejected { order_id, reason } => {
-                let order = self.changed(*order_id, time_us);
-                order.reject_reason = *reason;
+                let order = self.change(order_id, time_us);
+                order.reject_reason = reason;
                 finish(order, OrderStatus::Rejected);
             }
-            Event::Rested { .. }
-            | Event::InstrumentCreated { .. }
-            | Event::AccountOpened { .. }
-            | Event::MarketOpened
-            | Event::MarketClosed
+            Event::Triggered { order_id, .. } => self.change(order_id, time_us).triggered = true,
+            Event::StopMoved { order_id, stop_price_ticks, price_ticks } => {
+                let order = self.change(order_id, time_us);
+                order.terms.stop_price_ticks = stop_price_ticks;
+                order.price_ticks = price_ticks;
+            }
+            Event::Rested { order_id, .. } | Event::Refilled { order_id, .. } => {
+                self.change(order_id, time_us);
+            }
+            Event::InstrumentCreated { .. } => self.listed_at_us.push(time_us),
+            Event::ParticipantRegistered { .. } => self.registered_at_us.push(time_us),
+            Event::AccountOpened { .. } => self.opened_at_us.push(time_us),
+            Event::FeeScheduleCreated { .. } => self.schedules_at_us.push(time_us),
+            Event::CashTransferred { account, currency, amount } => {
+                let cash = Some((currency, amount));
+                self.transfers.push(Transfer { stamp, account, cash, shares: None });
+            }
+            Event::SharesTransferred { account, instrument, quantity } => {
+                let shares = Some((instrument, quantity));
+                self.transfers.push(Transfer { stamp, account, cash: None, shares });
+            }
+            Event::TradeBusted { trade_id, .. } => {
+                self.busted_at_us.insert(trade_id, time_us);
+            }
+            Event::ReplaceRejected { .. }
+            | Event::InstrumentChanged { .. }
+            | Event::ParticipantChanged { .. }
+            | Event::AccountChanged { .. }
+            | Event::CreditLimitSet { .. }
+            | Event::ShortLimitSet { .. }
+            | Event::RiskLimitsSet { .. }
+            | Event::MarketPhaseChanged { .. }
+            | Event::InstrumentPhaseChanged { .. }
+            | Event::Uncrossed { .. }
+            | Event::Scheduled { .. }
             | Event::ClockAdvanced { .. } => {}
         }
     }
 
-    fn changed(&mut self, id: OrderId, time_us: i64) -> &mut Order {
+    fn change(&mut self, id: OrderId, time_us: i64) -> &mut Order {
         let replayed = self.orders.get_mut(&id).expect("events are about placed orders");
         replayed.updated_at_us = time_us;
+        self.changed.insert(id);
         &mut replayed.order
     }
 
-    /// The story that the events tell must end in the book of the naive exchange.
-    fn check_open_orders(&self) -> Result<(), String> {
-        for (id, Replayed { order, .. }) in &self.orders {
-            let book = self.exchange.order(*id);
-            if book != order.status.is_open().then_some(*order) {
-                return Err(format!("by its events an order is {order:?}, in the book {book:?}"));
+    /// The story that the events tell must be that of the book. Of orders that are still open
+    /// the book knows more: their place, what they display, their link.
+    fn end_command(&mut self, time_us: i64) -> Result<(), String> {
+        let mut changed = std::mem::take(&mut self.changed);
+        for id in &changed {
+            let order = self.orders[id].order;
+            let linked = order.terms.linked_order;
+            // One of two that are linked has ended; if both have, they keep their link.
+            if !order.status.is_open()
+                && let Some(other) = self.orders.get_mut(&linked)
+                && other.order.status.is_open()
+                && other.order.terms.linked_order == *id
+            {
+                other.order.terms.linked_order = 0;
+                other.updated_at_us = time_us;
+                self.changed.insert(linked);
             }
+        }
+        changed.append(&mut self.changed);
+        for id in changed {
+            let order = &mut self.orders.get_mut(&id).expect("it was changed").order;
+            let book = self.exchange.order(id);
+            let told = Order {
+                priority: book.map_or(0, |book| book.priority),
+                displayed: book.map_or(0, |book| book.displayed),
+                ..*order
+            };
+            if book != told.status.is_open().then_some(told) {
+                return Err(format!("by its events an order is {told:?}, in the book {book:?}"));
+            }
+            *order = told;
         }
         Ok(())
     }
@@ -168,27 +295,6 @@ impl Replay {
 struct Stamped {
     sequence: u64,
     event_hash: u64,
-}
-
-impl Replayed {
-    fn new(order_id: OrderId, time_us: i64, placed: NewOrder) -> Self {
-        let order = Order {
-            order_id,
-            created_at_us: time_us,
-            price_ticks: placed.price_ticks,
-            quantity: placed.quantity,
-            filled: 0,
-            remaining: placed.quantity,
-            turnover_ticks: 0,
-            instrument: placed.instrument,
-            account: placed.account,
-            side: placed.side,
-            time_in_force: placed.time_in_force,
-            status: OrderStatus::Open,
-            reject_reason: RejectReason::None,
-        };
-        Self { placed, order, updated_at_us: time_us }
-    }
 }
 
 fn fill(order: &mut Order, trade: &Trade) {
@@ -210,13 +316,15 @@ fn finish(order: &mut Order, status: OrderStatus) {
 fn limits(session: &mut Session) -> Limits {
     let mut setting = |name: &str| {
         let value = session.number(&format!("SHOW exchange.{name}"));
-        u32::try_from(value).expect("a bound is above 0")
+        u32::try_from(value).expect("a bound is not below 0")
     };
     Limits {
         maximum_instruments: setting("maximum_instruments"),
         maximum_accounts: setting("maximum_accounts"),
         maximum_open_orders: setting("maximum_open_orders"),
         maximum_price_levels: setting("maximum_price_levels"),
+        maximum_positions: setting("maximum_positions"),
+        client_order_window: setting("client_order_window"),
     }
 }
 

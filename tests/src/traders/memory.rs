@@ -62,7 +62,9 @@ impl Standing {
                 has_traded(self) && self.remaining == self.quantity - self.filled
             }
             OrderStatus::Filled => self.filled == self.quantity && self.remaining == 0,
-            OrderStatus::Cancelled => self.filled < self.quantity && self.remaining == 0,
+            OrderStatus::Cancelled | OrderStatus::Expired => {
+                self.filled < self.quantity && self.remaining == 0
+            }
             OrderStatus::Rejected => false,
         };
         is_whole
@@ -139,6 +141,7 @@ fn status_of(name: &str) -> OrderStatus {
         "filled" => OrderStatus::Filled,
         "cancelled" => OrderStatus::Cancelled,
         "rejected" => OrderStatus::Rejected,
+        "expired" => OrderStatus::Expired,
         _ => panic!("not a status: {name}"),
     }
 }

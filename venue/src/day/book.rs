@@ -9,7 +9,26 @@ use crate::order::Side;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Resting {
     pub(super) order_id: i64,
-    pub(super) remaining: i64,
+    /// What it shows.
+    pub(super) displayed: i64,
+    /// What an iceberg order has beside that.
+    pub(super) reserve: i64,
+    /// As much an iceberg order shows at a time.
+    pub(super) peak: i64,
+}
+
+impl Resting {
+    /// An order that waits with so much, of which it shows at most `peak` at a time, if there is
+    /// such a bound.
+    pub(super) fn new(order_id: i64, remaining: i64, peak: Option<i64>) -> Self {
+        let peak = peak.unwrap_or(remaining);
+        let displayed = remaining.min(peak);
+        Self { order_id, displayed, reserve: remaining - displayed, peak }
+    }
+
+    pub(super) fn remaining(&self) -> i64 {
+        self.displayed + self.reserve
+    }
 }
 
 /// The open orders of one stock; prices are in cents.
@@ -54,12 +73,15 @@ impl Book {
         let order =
             queue.and_then(|queue| queue.iter_mut().find(|order| order.order_id == order_id));
         if let Some(order) = order {
-            order.remaining -= by;
+            let of_reserve = by.min(order.reserve);
+            order.reserve -= of_reserve;
+            order.displayed -= by - of_reserve;
         }
     }
 
     /// Fills `quantity` of the orders of a side in the order of price and time, and returns the
-    /// ids of those that are filled completely.
+    /// ids of those that are filled completely. What an iceberg order shows next goes to the end
+    /// of the queue.
     pub(super) fn fill(&mut self, side: Side, mut quantity: i64) -> Vec<i64> {
         let mut filled = Vec::new();
         while quantity > 0 {
@@ -67,12 +89,17 @@ impl Book {
             let levels = self.levels_mut(side);
             let queue = levels.get_mut(&price).expect("the best level exists");
             let Some(first) = queue.front_mut() else { unreachable!("levels are not empty") };
-            let traded = quantity.min(first.remaining);
-            first.remaining -= traded;
+            let traded = quantity.min(first.displayed);
+            first.displayed -= traded;
             quantity -= traded;
-            if first.remaining == 0 {
-                filled.push(first.order_id);
+            if first.displayed == 0 {
+                let Resting { order_id, reserve, peak, .. } = *first;
                 queue.pop_front();
+                if reserve > 0 {
+                    queue.push_back(Resting::new(order_id, reserve, Some(peak)));
+                } else {
+                    filled.push(order_id);
+                }
             }
             if queue.is_empty() {
                 levels.remove(&price);
@@ -112,19 +139,34 @@ mod tests {
     fn fills_take_the_best_price_and_then_the_oldest() {
         let mut book = Book::default();
         for (price, order_id, remaining) in [(100, 1, 5), (99, 2, 5), (100, 3, 5), (98, 4, 5)] {
-            book.rest(Side::Buy, price, Resting { order_id, remaining });
+            book.rest(Side::Buy, price, Resting::new(order_id, remaining, None));
         }
         assert_eq!(book.best(Side::Buy), Some(100));
         assert_eq!(book.fill(Side::Buy, 7), [1]);
-        assert_eq!(
-            book.queue(Side::Buy).copied().collect::<Vec<_>>(),
-            [Resting { order_id: 3, remaining: 3 }]
-        );
+        assert_eq!(waiting(&book), [(3, 3)]);
         book.reduce(Side::Buy, 100, 3, 2);
         assert_eq!(book.fill(Side::Buy, 2), [3]);
         book.remove(Side::Buy, 99, 2);
         assert_eq!(book.best(Side::Buy), Some(98));
         assert_eq!(book.fill(Side::Buy, 100), [4]);
         assert_eq!(book.best(Side::Buy), None);
+    }
+
+    #[test]
+    fn icebergs_show_a_part_at_a_time() {
+        let mut book = Book::default();
+        book.rest(Side::Sell, 100, Resting::new(1, 10, Some(4)));
+        book.rest(Side::Sell, 100, Resting::new(2, 5, None));
+        assert_eq!(book.fill(Side::Sell, 4), []);
+        assert_eq!(waiting(&book), [(2, 5), (1, 6)]);
+        book.reduce(Side::Sell, 100, 1, 3);
+        assert_eq!(waiting(&book), [(2, 5), (1, 3)]);
+        assert_eq!(book.fill(Side::Sell, 8), [2, 1]);
+    }
+
+    fn waiting(book: &Book) -> Vec<(i64, i64)> {
+        let sides = [Side::Buy, Side::Sell].into_iter();
+        let orders = sides.flat_map(|side| book.queue(side));
+        orders.map(|order| (order.order_id, order.remaining())).collect()
     }
 }

@@ -7,64 +7,54 @@ use postgres::Client;
 
 use crate::connection::Connection;
 
-/// The clock of the exchange stands still but for `exchange.advance_clock()` while this lives.
-pub struct SimulatedClock {
-    connection: Connection,
-}
-
-impl SimulatedClock {
-    /// Turns the simulated clock on.
-    pub fn start(connection: &Connection) -> Result<Self> {
-        // From here on it is turned off again, whatever happens.
-        let clock = Self { connection: connection.clone() };
-        set(connection, "SET exchange.simulated_clock = on", "on")?;
-        Ok(clock)
-    }
-
-    /// Turns the simulated clock off: the exchange goes by the real one again.
-    pub fn stop(self) -> Result<()> {
-        let connection = self.connection.clone();
-        std::mem::forget(self);
-        use_real_clock(&connection)
-    }
-}
-
-impl Drop for SimulatedClock {
-    fn drop(&mut self) {
-        if let Err(error) = use_real_clock(&self.connection) {
-            eprintln!(
-                "The simulated clock of the exchange is still on ({error:#}).\n\
-                 Turn it off with: ALTER SYSTEM RESET exchange.simulated_clock; SELECT pg_reload_conf();"
-            );
-        }
-    }
+/// Lets the clock of an exchange stand still but for `exchange.advance_clock()`.
+pub fn use_simulated_clock(connection: &Connection) -> Result<()> {
+    set(connection, "exchange.simulated_clock", Some("on"))
 }
 
 /// Lets an exchange go by the real clock, whatever it goes by now. Opens a connection of its own:
 /// others may be broken.
 pub fn use_real_clock(connection: &Connection) -> Result<()> {
-    set(connection, "RESET exchange.simulated_clock", "off")
+    set(connection, "exchange.simulated_clock", None)
 }
 
-/// Changes the setting in the server, and waits until it holds.
-fn set(connection: &Connection, change: &str, value: &str) -> Result<()> {
+/// Lets the calendar of an exchange open and close its market.
+pub(super) fn use_calendar(connection: &Connection) -> Result<()> {
+    set(connection, "exchange.calendar", Some("on"))
+}
+
+/// Lets an exchange go by its calendar or not, as its own settings say.
+pub(super) fn leave_calendar(connection: &Connection) -> Result<()> {
+    set(connection, "exchange.calendar", None)
+}
+
+/// Whether the calendar of the exchange opens and closes its market.
+pub(super) fn calendar_is_on(client: &mut Client) -> Result<bool> {
+    Ok(client.query_one("SHOW exchange.calendar", &[])?.get::<_, &str>(0) == "on")
+}
+
+/// Changes a setting of the server, or leaves it to the server's own files, and waits until that
+/// is read.
+fn set(connection: &Connection, setting: &str, value: Option<&str>) -> Result<()> {
     let mut client = connection.connect()?;
-    let context = || format!("ALTER SYSTEM {change}");
-    client.batch_execute(&format!("ALTER SYSTEM {change}")).with_context(context)?;
-    client.batch_execute("SELECT pg_reload_conf()").with_context(context)?;
+    let change = match value {
+        Some(value) => format!("ALTER SYSTEM SET {setting} = {value}"),
+        None => format!("ALTER SYSTEM RESET {setting}"),
+    };
+    let read_at = |client: &mut Client| -> Result<SystemTime> {
+        Ok(client.query_one("SELECT pg_conf_load_time()", &[])?.get(0))
+    };
+    let before = read_at(&mut client)?;
+    client.batch_execute(&change).with_context(|| change.clone())?;
+    client.batch_execute("SELECT pg_reload_conf()").context("SELECT pg_reload_conf()")?;
     let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let found: String = client.query_one("SHOW exchange.simulated_clock", &[])?.get(0);
-        if found == value {
-            return Ok(());
-        }
+    while read_at(&mut client)? == before {
         if Instant::now() > deadline {
-            bail!(
-                "exchange.simulated_clock is still {found}, ten seconds after ALTER SYSTEM {change}"
-            );
+            bail!("the server has not read its settings, ten seconds after: {change}");
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+    Ok(())
 }
 
 /// The time of the exchange: that of its last command, if there was one.

@@ -4,14 +4,17 @@
 //! Every stock has a fair price, which walks at random. Makers quote around it, most of them at
 //! and near the best price and for seconds, some of them deep and for long. When the fair price
 //! leaves the quotes behind, those are cancelled or picked off. Takers come at random, too.
+//!
+//! The traders know the books by what the exchange answers. What others do to them, such as auctions
+//! and stop orders that are reached, they learn when they look at the tables.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use super::book::{Book, Resting, crosses};
-use super::exchange::{Ack, NewOrder};
+use super::exchange::{Ack, Kind, NewOrder};
 use super::random::{ONE, Random};
-use super::shape::{AVERAGE_ACTIVITY, SECOND_US, SESSION_US, activity};
+use super::shape::{AVERAGE_ACTIVITY, SECOND_US, SESSION_US, activity, activity_until};
 use super::stocks::Profile;
 use crate::order::{Side, TimeInForce};
 
@@ -33,7 +36,7 @@ struct Stock {
     book: Book,
 }
 
-/// Where an open order is.
+/// Where an open order is, in its book or beside it.
 #[derive(Clone, Copy, Debug)]
 struct Open {
     stock: usize,
@@ -43,7 +46,7 @@ struct Open {
     broker: Option<usize>,
 }
 
-/// An order that was open before the traders came.
+/// An open order as it is when the traders look.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) order_id: i64,
@@ -51,6 +54,10 @@ pub(super) struct Found {
     pub(super) side: Side,
     pub(super) price_cents: i64,
     pub(super) remaining: i64,
+    /// What of that shows in the book: nothing of a stop order, which waits beside it.
+    pub(super) displayed: i64,
+    /// Of an iceberg order: as much it shows at a time.
+    pub(super) display_quantity: Option<i64>,
     /// Whose it is, if it is one of these traders'.
     pub(super) broker: Option<usize>,
 }
@@ -84,6 +91,8 @@ pub(super) enum Business {
 pub(super) struct Market {
     random: Random,
     commands: u64,
+    /// Of the time in which they come; see [`activity_until`].
+    activity: u128,
     stocks: Vec<Stock>,
     /// Sums of how much each stock is traded.
     popularity: Vec<u64>,
@@ -95,18 +104,20 @@ pub(super) struct Market {
 }
 
 impl Market {
-    /// Traders who send about so many commands on a whole day. `stocks` are by popularity, with
-    /// the last price in cents of those that have traded.
+    /// Traders who come at a time after the open, and send about so many commands on a whole day of
+    /// continuous trading until `until_us`. `stocks` are by popularity, with the last price in cents of those that have traded.
     pub(super) fn new(
         seed: u64,
         commands: u64,
         stocks: &[(Profile, Option<i64>)],
         brokers: Vec<Broker>,
+        now_us: u64,
+        until_us: u64,
     ) -> Self {
         let stock = |&(profile, last): &(Profile, Option<i64>)| Stock {
             fair: last.unwrap_or(profile.price_cents) * ONE,
             profile,
-            fair_at_us: 0,
+            fair_at_us: now_us,
             book: Book::default(),
         };
         // Zipf's law with a flattened head: the first is traded about twenty times the last.
@@ -117,6 +128,7 @@ impl Market {
         Self {
             random: Random::new(seed),
             commands,
+            activity: activity_until(until_us),
             stocks: stocks.iter().map(stock).collect(),
             popularity: popularity.collect(),
             open: HashMap::new(),
@@ -126,33 +138,46 @@ impl Market {
     }
 
     /// The number of orders that are open as far as the traders know.
+    #[cfg(test)]
     pub(super) fn open_orders(&self) -> usize {
         self.open.len()
     }
 
-    /// Takes over at a time after the open, with what is in the books then, in the order of
-    /// their priority.
-    pub(super) fn take_over(&mut self, time_us: u64, orders: impl Iterator<Item = Found>) {
+    /// Looks at all open orders, in the order of their priority, and returns how many are not as
+    /// the traders thought.
+    pub(super) fn look(&mut self, now_us: u64, orders: Vec<Found>) -> u64 {
+        let mut known = std::mem::take(&mut self.open);
         for stock in &mut self.stocks {
-            stock.fair_at_us = time_us;
+            stock.book = Book::default();
         }
+        let mut surprises = 0;
         for order in orders {
-            let Found { order_id, stock, side, price_cents, remaining, broker } = order;
-            self.stocks[stock].book.rest(side, price_cents, Resting { order_id, remaining });
+            let Found { order_id, stock, side, price_cents, remaining, displayed, .. } = order;
+            if displayed > 0 {
+                let reserve = remaining - displayed;
+                let peak = order.display_quantity.unwrap_or(remaining);
+                let resting = Resting { order_id, displayed, reserve, peak };
+                self.stocks[stock].book.rest(side, price_cents, resting);
+            }
+            let broker = order.broker;
             self.open.insert(order_id, Open { stock, side, price_cents, broker });
+            if known.remove(&order_id).is_some() {
+                continue;
+            }
+            surprises += 1;
             if let Some(broker) = broker {
-                let until = time_us + self.lifetime();
+                let until = now_us + self.lifetime();
                 self.patience[broker].push(Reverse((until, order_id)));
             }
         }
+        surprises + known.len() as u64
     }
 
     /// How long the next slice of the day lasts.
     pub(super) fn slice_us(&mut self, now_us: u64) -> u64 {
         // Of a hundred commands 51 are new orders, most of the others cancels of these.
         let orders = u128::from((self.commands * 51 / 100).max(1)) * u128::from(activity(now_us));
-        let whole = u128::from(ORDERS_PER_SLICE * SESSION_US * AVERAGE_ACTIVITY);
-        let length = (whole / orders) as u64;
+        let length = (u128::from(ORDERS_PER_SLICE) * self.activity / orders) as u64;
         (length / 2 + self.random.below(length.max(1))).max(1)
     }
 
@@ -173,11 +198,33 @@ impl Market {
                     let distance = level * self.depth(stock);
                     let price_cents = self.around_fair(stock, side, distance);
                     let lifetime_us = self.random.exponential(7_200 * SECOND_US);
-                    quotes.push(self.quote(maker, stock, side, price_cents, lifetime_us));
+                    let gtc = TimeInForce::Gtc;
+                    let quote = self.new_order(maker, stock, side, price_cents, gtc);
+                    quotes.push(NewOrder { lifetime_us, ..quote });
                 }
             }
         }
         quotes
+    }
+
+    /// What takers send to an auction: for each stock somebody who buys and somebody who sells at
+    /// any price near the fair one.
+    pub(super) fn auction_orders(&mut self, taker: usize, now_us: u64) -> Vec<NewOrder> {
+        let mut orders = Vec::new();
+        for stock in 0..self.stocks.len() {
+            self.walk(stock, now_us);
+            for side in [Side::Buy, Side::Sell] {
+                let price_cents = self.around_fair(stock, side, -2 * self.depth(stock));
+                let order = if self.random.percent(30) {
+                    let order = self.new_order(taker, stock, side, price_cents, TimeInForce::Ioc);
+                    NewOrder { kind: Kind::Market, ..order }
+                } else {
+                    self.new_order(taker, stock, side, price_cents, TimeInForce::Day)
+                };
+                orders.push(order);
+            }
+        }
+        plain_first(orders)
     }
 
     /// The orders of a broker whose owners have lost patience.
@@ -200,10 +247,10 @@ impl Market {
     pub(super) fn reduction(&mut self) -> Option<Reduction> {
         let stock = self.random.weighted(&self.popularity);
         let side = self.side();
-        let mut queue = self.stocks[stock].book.queue(side).filter(|order| order.remaining > 1);
+        let mut queue = self.stocks[stock].book.queue(side).filter(|order| order.remaining() > 1);
         let (order, broker) =
             queue.find_map(|order| Some((order, self.open[&order.order_id].broker?)))?;
-        let half = order.remaining / 2;
+        let half = order.remaining() / 2;
         let by = if half > 100 { half / 100 * 100 } else { half };
         Some(Reduction { broker, order_id: order.order_id, by })
     }
@@ -223,14 +270,17 @@ impl Market {
                 self.pick_off(taker, stock, now_us).or_else(|| self.take(taker, stock))
             {
                 takes.push(take);
+            } else if let Some(stop) = self.stop(taker, stock) {
+                takes.push(stop);
             } else {
                 let side = self.quoted_side(stock);
                 let price_cents = self.quote_price(stock, side);
-                let lifetime_us = self.lifetime();
-                quotes.push(self.quote(maker, stock, side, price_cents, lifetime_us));
+                let gtc = TimeInForce::Gtc;
+                let quote = self.new_order(maker, stock, side, price_cents, gtc);
+                quotes.push(self.with_terms(quote));
             }
         }
-        (quotes, takes)
+        (plain_first(quotes), plain_first(takes))
     }
 
     /// Notes what became of a broker's new order.
@@ -241,6 +291,9 @@ impl Market {
         }
         if ack.remaining == 0 {
             return;
+        }
+        if let Kind::Stop { .. } = order.kind {
+            return self.waits(broker, order, ack, now_us);
         }
         // What it would have traded with is not there: others were faster than we knew.
         while let Some(best) = book.best(order.side.opposite())
@@ -253,11 +306,22 @@ impl Market {
                 self.open.remove(&order_id);
             }
         }
-        let &NewOrder { stock, side, price_cents, .. } = order;
-        let &Ack { order_id, remaining, .. } = ack;
-        book.rest(side, price_cents, Resting { order_id, remaining });
-        self.open.insert(order_id, Open { stock, side, price_cents, broker: Some(broker) });
-        self.patience[broker].push(Reverse((now_us + order.lifetime_us, order_id)));
+        let peak = match order.kind {
+            Kind::Iceberg { display_quantity } => Some(display_quantity),
+            _ => None,
+        };
+        book.rest(order.side, order.price_cents, Resting::new(ack.order_id, ack.remaining, peak));
+        self.waits(broker, order, ack, now_us);
+    }
+
+    /// Notes that a broker's order waits: in its book, beside it, or for an auction.
+    pub(super) fn waits(&mut self, broker: usize, order: &NewOrder, ack: &Ack, now_us: u64) {
+        if ack.remaining > 0 {
+            let &NewOrder { stock, side, price_cents, .. } = order;
+            let open = Open { stock, side, price_cents, broker: Some(broker) };
+            self.open.insert(ack.order_id, open);
+            self.patience[broker].push(Reverse((now_us + order.lifetime_us, ack.order_id)));
+        }
     }
 
     /// Notes that an order was reduced.
@@ -295,7 +359,7 @@ impl Market {
             }
             if self.random.percent(8) {
                 let time_in_force = self.time_in_force();
-                return Some(self.taking(taker, stock, side, price_cents, time_in_force));
+                return Some(self.new_order(taker, stock, side, price_cents, time_in_force));
             }
             for &Resting { order_id, .. } in book.queue(side.opposite()) {
                 if let Some(broker) = self.open[&order_id].broker {
@@ -317,37 +381,63 @@ impl Market {
         let through = if self.random.percent(70) { 0 } else { self.random.exponential(4) as i64 };
         let price_cents = (best + toward(side, through)).max(1);
         let time_in_force = self.time_in_force();
-        Some(self.taking(taker, stock, side, price_cents, time_in_force))
+        let order = self.new_order(taker, stock, side, price_cents, time_in_force);
+        let is_market = time_in_force == TimeInForce::Ioc && self.random.percent(20);
+        Some(if is_market { NewOrder { kind: Kind::Market, ..order } } else { order })
     }
 
-    fn taking(
+    /// A few protect what they have against a move of the price.
+    fn stop(&mut self, taker: usize, stock: usize) -> Option<NewOrder> {
+        if self.random.below(400) > 0 {
+            return None;
+        }
+        let side = self.side();
+        let best = self.stocks[stock].book.best(side.opposite())?;
+        let distance = 1 + self.random.exponential(3 * self.depth(stock) as u64) as i64;
+        let stop_cents = (best + toward(side, distance)).max(1);
+        let order = self.new_order(taker, stock, side, stop_cents, TimeInForce::Gtc);
+        let lifetime_us = self.random.exponential(3_600 * SECOND_US);
+        Some(NewOrder { kind: Kind::Stop { stop_cents }, lifetime_us, ..order })
+    }
+
+    /// Some quotes are more than a price and a quantity.
+    fn with_terms(&mut self, quote: NewOrder) -> NewOrder {
+        match self.random.below(100) {
+            0..5 => NewOrder { time_in_force: TimeInForce::Day, ..quote },
+            5 => NewOrder { kind: Kind::PostOnly, ..quote },
+            6..11 if quote.quantity >= 500 => {
+                let display_quantity = quote.quantity / 500 * 100;
+                NewOrder { kind: Kind::Iceberg { display_quantity }, ..quote }
+            }
+            _ => quote,
+        }
+    }
+
+    /// A limit order of one of a broker's customers.
+    fn new_order(
         &mut self,
-        taker: usize,
+        broker: usize,
         stock: usize,
         side: Side,
         price_cents: i64,
         time_in_force: TimeInForce,
     ) -> NewOrder {
-        let account = self.account(taker);
+        let account = self.account(broker);
         let quantity = self.quantity(stock);
         let lifetime_us = self.lifetime();
         let symbol = self.stocks[stock].profile.symbol;
-        NewOrder { stock, symbol, side, price_cents, quantity, time_in_force, account, lifetime_us }
-    }
-
-    fn quote(
-        &mut self,
-        maker: usize,
-        stock: usize,
-        side: Side,
-        price_cents: i64,
-        lifetime_us: u64,
-    ) -> NewOrder {
-        let account = self.account(maker);
-        let quantity = self.quantity(stock);
-        let symbol = self.stocks[stock].profile.symbol;
-        let time_in_force = TimeInForce::Gtc;
-        NewOrder { stock, symbol, side, price_cents, quantity, time_in_force, account, lifetime_us }
+        let kind = Kind::Limit;
+        NewOrder {
+            stock,
+            symbol,
+            side,
+            price_cents,
+            quantity,
+            time_in_force,
+            kind,
+            account,
+            lifetime_us,
+        }
     }
 
     /// A side that nobody quotes attracts quotes.
@@ -440,6 +530,12 @@ impl Market {
     fn time_in_force(&mut self) -> TimeInForce {
         if self.random.percent(70) { TimeInForce::Ioc } else { TimeInForce::Gtc }
     }
+}
+
+/// The orders with the limit orders first: many of those go in one call.
+fn plain_first(mut orders: Vec<NewOrder>) -> Vec<NewOrder> {
+    orders.sort_by_key(|order| order.kind != Kind::Limit);
+    orders
 }
 
 /// A difference in price, in the direction of the other side.

@@ -69,12 +69,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_migrations_list_these_stocks_in_this_order() {
+    fn the_migrations_list_these_stocks_in_this_order_at_these_prices() {
         let migration = include_str!("../../../migrations/0003_instruments_and_accounts.sql");
-        let list = migration.split_once("FOREACH listed IN ARRAY ARRAY[").unwrap().1;
-        let list = list.split_once("]\n").unwrap().0;
-        let listed = list.split('\'').skip(1).step_by(2);
-        assert!(listed.eq(PROFILES.iter().map(|profile| profile.symbol)));
+        let list = migration.split_once("(VALUES").unwrap().1.split_once(") AS listed").unwrap().0;
+        let listed = list.split('(').skip(1).map(|pair| {
+            let (symbol, price) = pair.split_once(')').unwrap().0.split_once(", ").unwrap();
+            (symbol.trim_matches('\'').to_owned(), price.replace('.', "").parse().unwrap())
+        });
+        let stocks = PROFILES.iter().map(|stock| (stock.symbol.to_owned(), stock.price_cents));
+        assert!(listed.eq(stocks));
     }
 
     #[test]

@@ -3,17 +3,29 @@
 use std::hash::{Hash, Hasher};
 
 use super::book::{Book, Resting, crosses};
-use super::exchange::{Ack, NewOrder};
-use super::market::Reduction;
+use super::exchange::{Ack, Kind, NewOrder};
+use super::market::{Found, Reduction};
+use super::shape::SESSION_US;
 use super::*;
-use crate::order::TimeInForce;
+use crate::order::{Side, TimeInForce};
 
-/// A naive exchange that also hashes what it is sent.
+/// A naive exchange that also hashes what it is sent. Its stop orders wait for ever.
 struct Toy {
     books: Vec<Book>,
-    orders: Vec<(usize, Side, i64)>,
+    orders: Vec<Sent>,
+    /// Whether orders are collected for an auction.
+    collects: bool,
     hash: Fnv,
     cents_seen: Vec<Vec<i64>>,
+    rejected: u64,
+}
+
+/// What was sent, and by whom.
+struct Sent {
+    broker: usize,
+    order: NewOrder,
+    /// Whether a stop order was cancelled.
+    is_cancelled: bool,
 }
 
 /// FNV-1a, as the standard library's hashes are not the same in all its versions.
@@ -36,21 +48,90 @@ impl Toy {
         Self {
             books: PROFILES.iter().map(|_| Book::default()).collect(),
             orders: Vec::new(),
+            collects: false,
             hash: Fnv(0xcbf2_9ce4_8422_2325),
             cents_seen: vec![Vec::new(); PROFILES.len()],
+            rejected: 0,
         }
     }
 
-    fn open_orders(&self) -> usize {
-        let mut books = self.books.clone();
-        let sides = [Side::Buy, Side::Sell];
-        books.iter_mut().flat_map(|book| sides.map(|side| book.fill(side, i64::MAX).len())).sum()
+    /// The orders that rest, by stock, side, price and time.
+    fn resting(&self) -> Vec<Resting> {
+        let mut resting = Vec::new();
+        for mut book in self.books.clone() {
+            for side in [Side::Buy, Side::Sell] {
+                while let Some(price) = book.best(side) {
+                    let queue: Vec<Resting> = book.queue(side).copied().collect();
+                    queue.iter().for_each(|order| book.remove(side, price, order.order_id));
+                    resting.extend(queue);
+                }
+            }
+        }
+        resting
+    }
+
+    /// Trades what crosses, and drops the market orders that are left.
+    fn uncross(&mut self) {
+        self.collects = false;
+        for book in &mut self.books {
+            while let (Some(bid), Some(ask)) = (book.best(Side::Buy), book.best(Side::Sell))
+                && bid >= ask
+            {
+                let first = |side| book.queue(side).next().expect("a level has orders").displayed;
+                let traded = first(Side::Buy).min(first(Side::Sell));
+                book.fill(Side::Buy, traded);
+                book.fill(Side::Sell, traded);
+            }
+        }
+        self.drop_all(|order| order.kind == Kind::Market);
+    }
+
+    fn drop_all(&mut self, is_over: impl Fn(&NewOrder) -> bool) {
+        for Resting { order_id, .. } in self.resting() {
+            let order = &self.orders[order_id as usize].order;
+            if is_over(order) {
+                let price = limit(order);
+                self.books[order.stock].remove(order.side, price, order_id);
+            }
+        }
     }
 }
 
+/// The price at which the toy lets an order rest and trade.
+fn limit(order: &NewOrder) -> i64 {
+    match (order.kind, order.side) {
+        (Kind::Market, Side::Buy) => i64::MAX,
+        (Kind::Market, Side::Sell) => 1,
+        _ => order.price_cents,
+    }
+}
+
+/// An opening auction half an hour before the session, a closing one in its last ten minutes.
+const TIMETABLE: Timetable = Timetable {
+    pre_open_us: -1_800_000_000,
+    closing_auction_us: SESSION_US - 600 * SECOND_US,
+    close_us: SESSION_US,
+};
+
+/// The same day without auctions.
+const BY_HAND: Timetable =
+    Timetable { pre_open_us: 0, closing_auction_us: SESSION_US, close_us: SESSION_US };
+
 impl Exchange for Toy {
-    fn advance(&mut self, time_us: u64) -> Result<()> {
+    fn advance(&mut self, time_us: i64) -> Result<()> {
         time_us.hash(&mut self.hash);
+        self.collects |= time_us < 0 || time_us == TIMETABLE.closing_auction_us as i64;
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<()> {
+        self.uncross();
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.uncross();
+        self.drop_all(|order| order.time_in_force == TimeInForce::Day);
         Ok(())
     }
 
@@ -58,31 +139,49 @@ impl Exchange for Toy {
         broker.hash(&mut self.hash);
         let mut acks = Vec::new();
         for order in orders {
-            let words = (order.symbol, order.side.name(), order.time_in_force.name());
+            let words = (order.symbol, order.side.name(), order.time_in_force.name(), order.kind);
             (words, order.price_cents, order.quantity, order.account).hash(&mut self.hash);
             assert!(order.price_cents > 0 && order.quantity > 0);
             self.cents_seen[order.stock].push(order.price_cents);
             let order_id = self.orders.len() as i64;
-            self.orders.push((order.stock, order.side, order.price_cents));
+            let sent = Sent { broker, order: order.clone(), is_cancelled: false };
+            self.orders.push(sent);
             let book = &mut self.books[order.stock];
-            let mut remaining = order.quantity;
-            while remaining > 0
+            let price = limit(order);
+            let best = book.best(order.side.opposite());
+            let is_stop = matches!(order.kind, Kind::Stop { .. });
+            let is_taking = !self.collects && !is_stop;
+            let mut ack =
+                Ack { order_id, filled: 0, remaining: order.quantity, is_rejected: false };
+            let would_trade =
+                is_taking && best.is_some_and(|best| crosses(order.side, price, best));
+            if order.kind == Kind::PostOnly && would_trade {
+                self.rejected += 1;
+                acks.push(Ack { remaining: 0, is_rejected: true, ..ack });
+                continue;
+            }
+            while is_taking
+                && ack.remaining > 0
                 && let Some(best) = book.best(order.side.opposite())
-                && crosses(order.side, order.price_cents, best)
+                && crosses(order.side, price, best)
             {
                 let first = book.queue(order.side.opposite()).next().expect("a level has orders");
-                let traded = remaining.min(first.remaining);
+                let traded = ack.remaining.min(first.displayed);
                 book.fill(order.side.opposite(), traded);
-                remaining -= traded;
+                ack.remaining -= traded;
+                ack.filled += traded;
             }
-            let filled = order.quantity - remaining;
-            if order.time_in_force == TimeInForce::Ioc {
-                remaining = 0;
+            if is_taking && order.time_in_force == TimeInForce::Ioc {
+                ack.remaining = 0;
             }
-            if remaining > 0 {
-                book.rest(order.side, order.price_cents, Resting { order_id, remaining });
+            if ack.remaining > 0 && !is_stop {
+                let peak = match order.kind {
+                    Kind::Iceberg { display_quantity } => Some(display_quantity),
+                    _ => None,
+                };
+                book.rest(order.side, price, Resting::new(order_id, ack.remaining, peak));
             }
-            acks.push(Ack { order_id, filled, remaining });
+            acks.push(ack);
         }
         Ok(acks)
     }
@@ -90,33 +189,64 @@ impl Exchange for Toy {
     fn cancel(&mut self, broker: usize, order_ids: &[i64]) -> Result<()> {
         (broker, order_ids).hash(&mut self.hash);
         for &order_id in order_ids {
-            let (stock, side, price) = self.orders[order_id as usize];
-            self.books[stock].remove(side, price, order_id);
+            let sent = &mut self.orders[order_id as usize];
+            assert_eq!(sent.broker, broker);
+            sent.is_cancelled = true;
+            let book = &mut self.books[sent.order.stock];
+            book.remove(sent.order.side, limit(&sent.order), order_id);
         }
         Ok(())
     }
 
     fn reduce(&mut self, Reduction { broker, order_id, by }: Reduction) -> Result<bool> {
         (broker, order_id, by).hash(&mut self.hash);
-        let (stock, side, price) = self.orders[order_id as usize];
-        self.books[stock].reduce(side, price, order_id, by);
+        let order = &self.orders[order_id as usize].order;
+        self.books[order.stock].reduce(order.side, limit(order), order_id, by);
         Ok(true)
+    }
+
+    fn open_orders(&mut self) -> Result<Vec<Found>> {
+        let stops = self.orders.iter().zip(0..).filter_map(|(sent, order_id)| {
+            let waits = matches!(sent.order.kind, Kind::Stop { .. }) && !sent.is_cancelled;
+            let quantity = sent.order.quantity;
+            waits.then_some(Resting { order_id, displayed: 0, reserve: quantity, peak: quantity })
+        });
+        let orders = self.resting().into_iter().chain(stops);
+        let found = orders.map(|resting| {
+            let Sent { broker, order, .. } = &self.orders[resting.order_id as usize];
+            Found {
+                order_id: resting.order_id,
+                stock: order.stock,
+                side: order.side,
+                price_cents: limit(order),
+                remaining: resting.remaining(),
+                displayed: resting.displayed,
+                display_quantity: Some(resting.peak),
+                broker: Some(*broker),
+            }
+        });
+        Ok(found.collect())
     }
 }
 
-fn market(seed: u64, commands: u64) -> Market {
+fn market(timetable: &Timetable, seed: u64, commands: u64) -> Market {
     let stocks: Vec<_> = PROFILES.iter().map(|&profile| (profile, None)).collect();
     let broker = |(first, (_, business))| Broker { accounts: vec![first, first + 1], business };
     let brokers = (0..).step_by(2).zip(BROKERS).map(broker);
-    Market::new(seed, commands, &stocks, brokers.collect())
+    Market::new(seed, commands, &stocks, brokers.collect(), 0, timetable.closing_auction_us)
 }
 
 fn trade_toy(seed: u64, commands: u64) -> (Toy, Market, Totals) {
-    let mut market = market(seed, commands);
+    trade_by(&TIMETABLE, seed, commands)
+}
+
+fn trade_by(timetable: &Timetable, seed: u64, commands: u64) -> (Toy, Market, Totals) {
+    let mut market = market(timetable, seed, commands);
     let mut toy = Toy::new();
     let mut progress = Progress::new(true, 0);
     let stop = AtomicBool::new(false);
-    let (until, totals) = session(&mut market, &mut toy, 0, &stop, &mut progress).unwrap();
+    let (until, totals) =
+        session(&mut market, &mut toy, timetable, None, &stop, &mut progress).unwrap();
     assert_eq!(until, SESSION_US);
     (toy, market, totals)
 }
@@ -130,12 +260,16 @@ fn a_seed_is_a_day() {
     assert_eq!(day(42), DAY_42);
 }
 
-const DAY_42: u64 = 18_089_776_133_011_182_703;
+const DAY_42: u64 = 14_807_393_294_142_601_758;
 
 #[test]
 fn the_traders_know_their_open_orders() {
-    let (toy, market, _) = trade_toy(3, 50_000);
-    assert_eq!(market.open_orders(), toy.open_orders());
+    for timetable in [&TIMETABLE, &BY_HAND] {
+        let (mut toy, market, totals) = trade_by(timetable, 3, 50_000);
+        assert_eq!(totals.surprises, 0);
+        assert_eq!(market.open_orders(), toy.open_orders().unwrap().len());
+        assert!(!toy.collects);
+    }
 }
 
 #[test]
@@ -149,6 +283,22 @@ fn the_flow_is_like_a_market() {
     assert!((42..=52).contains(&percent(totals.cancels)), "{totals}");
     assert!((1..=3).contains(&percent(totals.reductions)), "{totals}");
     assert!(market.open_orders() > 1_000);
+    // A few orders of each other kind.
+    let share = |is_such: fn(&NewOrder) -> bool| {
+        let such = toy.orders.iter().filter(|sent| is_such(&sent.order)).count();
+        such * 1_000 / toy.orders.len()
+    };
+    let shares = [
+        share(|order| order.kind == Kind::Market),
+        share(|order| order.kind == Kind::PostOnly),
+        share(|order| matches!(order.kind, Kind::Iceberg { .. })),
+        share(|order| matches!(order.kind, Kind::Stop { .. })),
+        share(|order| order.time_in_force == TimeInForce::Day),
+    ];
+    assert!(shares.iter().all(|share| (1..60).contains(share)), "{shares:?} in a thousand");
+    // Post-only quotes that meet a quote of the same moment.
+    assert!((1..100).contains(&totals.rejected), "{totals}");
+    assert_eq!(toy.rejected, totals.rejected);
     // Every stock is quoted on both sides at the close, and has not run away.
     for ((book, profile), seen) in toy.books.iter().zip(PROFILES).zip(&toy.cents_seen) {
         let (bid, ask) = (book.best(Side::Buy).unwrap(), book.best(Side::Sell).unwrap());
@@ -163,9 +313,10 @@ fn the_flow_is_like_a_market() {
 
 #[test]
 fn an_interrupted_day_stops_where_it_is() {
-    let mut market = market(1, 1_000);
+    let mut market = market(&TIMETABLE, 1, 1_000);
     let stop = AtomicBool::new(true);
     let mut progress = Progress::new(true, 0);
-    let (until, _) = session(&mut market, &mut Toy::new(), 5, &stop, &mut progress).unwrap();
+    let (until, _) =
+        session(&mut market, &mut Toy::new(), &TIMETABLE, Some(5), &stop, &mut progress).unwrap();
     assert_eq!(until, 5);
 }

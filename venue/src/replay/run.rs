@@ -151,8 +151,8 @@ impl<'a> Run<'a> {
     ) -> Result<Option<Difference>> {
         let replay = self.replay;
         let account = match time_in_force {
-            TimeInForce::Gtc => replay.maker_account,
             TimeInForce::Ioc => replay.taker_account,
+            TimeInForce::Gtc | TimeInForce::Day => replay.maker_account,
         };
         let query = format!(
             "SELECT {STATE} FROM exchange.place_order(

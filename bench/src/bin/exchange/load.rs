@@ -18,6 +18,9 @@ const PEAK_PER_SECOND: u64 = 215_000;
 const CALL: usize = 1000;
 /// Connections that send, each its own symbols.
 const SENDERS: u16 = 2;
+/// Who buys and who sells: an account does not trade with itself.
+const BUYER: i32 = 1;
+const SELLER: i32 = 2;
 
 /// Sends the peak rate for some seconds, prints the lag of the tables over time, waits
 /// until they have caught up, and prints what was sustained.
@@ -93,7 +96,8 @@ fn position(client: &mut Client) -> Result<Position> {
 fn send(mut session: Client, stream: &Stream, rate: u64) -> Result<()> {
     session.batch_execute("SET synchronous_commit = on")?;
     let place = session.prepare(
-        "SELECT order_id FROM exchange.place_orders($1, $2::text[]::exchange.side[], $3, $4)",
+        "SELECT order_id FROM exchange.place_orders($1, $2::text[]::exchange.side[], $3, $4,
+                                                    account_ids => $5)",
     )?;
     let cancel = session.prepare("SELECT count(*) FROM exchange.cancel_orders($1)")?;
     let mut order_ids = vec![0_i64; stream.highest_id as usize + 1];
@@ -103,17 +107,17 @@ fn send(mut session: Client, stream: &Stream, rate: u64) -> Result<()> {
         thread::sleep(due.saturating_sub(started.elapsed()));
         let new: Vec<&Record> = records.iter().filter(|record| record.kind == Kind::New).collect();
         let symbols: Vec<String> = new.iter().map(|record| format!("S{}", record.symbol)).collect();
-        let sides: Vec<&str> = new
+        let (sides, accounts): (Vec<&str>, Vec<i32>) = new
             .iter()
             .map(|record| match record.side {
-                Side::Buy => "buy",
-                Side::Sell => "sell",
+                Side::Buy => ("buy", BUYER),
+                Side::Sell => ("sell", SELLER),
             })
-            .collect();
+            .unzip();
         let prices: Vec<Decimal> = new.iter().map(|record| Decimal::new(record.price, 2)).collect();
         let quantities: Vec<i64> = new.iter().map(|record| i64::from(record.quantity)).collect();
         let answers = session
-            .query(&place, &[&symbols, &sides, &prices, &quantities])
+            .query(&place, &[&symbols, &sides, &prices, &quantities, &accounts])
             .context("place_orders")?;
         for (record, answer) in new.iter().zip(&answers) {
             order_ids[record.order_id as usize] = answer.get(0);

@@ -55,7 +55,11 @@ fn set_up(client: &mut Client) -> Result<()> {
     client.batch_execute(&format!(
         "SELECT exchange.create_instrument('S' || i, 0.01) FROM generate_series(0, {SYMBOLS} - 1) AS i;
          SELECT exchange.create_instrument('IDLE', 0.01);
-         SELECT exchange.open_account();
+         SELECT exchange.open_account() FROM generate_series(1, 2);
+         SELECT exchange.verify_account(account_id), exchange.deposit(account_id, 'USD', 1e18)
+         FROM exchange.accounts;
+         SELECT exchange.deposit_shares(account_id, symbol, 1000000000000000)
+         FROM exchange.accounts, exchange.instruments;
          SELECT exchange.open_market();
          CREATE TABLE one_row (id bigserial PRIMARY KEY, quantity bigint)"
     ))

@@ -1,12 +1,11 @@
-//! A bounded hash table from order ids to slots.
+//! A bounded hash table from ids to slots.
 
-use super::pool::{NONE, Slot};
-use crate::OrderId;
+use crate::slots::{NONE, Slot};
 
 /// Open addressing with linear probing; a removal closes the gap that it leaves, so there
 /// are no tombstones to clean up. At most half of the places are ever taken.
 pub(crate) struct IdTable {
-    /// Order id and slot; id 0 marks a free place. Plain integers, so that the allocator
+    /// Id and slot; id 0 marks a free place. Plain integers, so that the allocator
     /// hands out zeroed memory which costs nothing until it is touched.
     places: Vec<[u64; 2]>,
     /// Right shift that turns a hash into a place.
@@ -26,15 +25,18 @@ impl IdTable {
     }
 
     /// Where `id` would like to be. The multiplication spreads neighbouring ids.
-    fn home(&self, id: OrderId) -> usize {
+    #[inline(always)]
+    fn home(&self, id: u64) -> usize {
         (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
+    #[inline(always)]
     fn after(&self, place: usize) -> usize {
         (place + 1) & (self.places.len() - 1)
     }
 
-    fn place_of(&self, id: OrderId) -> Option<usize> {
+    #[inline(always)]
+    fn place_of(&self, id: u64) -> Option<usize> {
         assert!(id != 0);
         let mut place = self.home(id);
         // Ends at a free place, of which there are always some.
@@ -47,16 +49,17 @@ impl IdTable {
         None
     }
 
-    pub(crate) fn get(&self, id: OrderId) -> Slot {
+    #[inline(always)]
+    pub(crate) fn get(&self, id: u64) -> Slot {
         match self.place_of(id) {
             Some(place) => self.places[place][1] as Slot,
             None => NONE,
         }
     }
 
-    pub(crate) fn insert(&mut self, id: OrderId, slot: Slot) {
+    pub(crate) fn insert(&mut self, id: u64, slot: Slot) {
         assert!(self.length < self.capacity && slot != NONE);
-        assert!(self.place_of(id).is_none(), "order {id} is there already");
+        assert!(self.place_of(id).is_none(), "id {id} is there already");
         let mut place = self.home(id);
         while self.places[place][0] != 0 {
             place = self.after(place);
@@ -65,7 +68,7 @@ impl IdTable {
         self.length += 1;
     }
 
-    pub(crate) fn remove(&mut self, id: OrderId) {
+    pub(crate) fn remove(&mut self, id: u64) {
         let mut gap = self.place_of(id).expect("only what was inserted is removed");
         self.length -= 1;
         let mut place = self.after(gap);
