@@ -7,7 +7,7 @@ use crate::book::{Details, OpenOrder, Traits, first_priority};
 use crate::outcome::{CancelReason, Order, OrderStatus, Outcome, RejectReason};
 use crate::slots::{NONE, Slot};
 use crate::terms::{OrderType, PostOnly, Terms, TimeInForce};
-use crate::{Event, InstrumentPhase, NewOrder, Side};
+use crate::{AccountId, Event, InstrumentId, InstrumentPhase, NewOrder, OrderId, Side};
 
 impl Engine {
     /// Places an order unless its name was used before.
@@ -30,6 +30,7 @@ impl Engine {
         outcome
     }
 
+    /// Places an order, or declines it.
     #[inline(never)]
     pub(super) fn place(
         &mut self,
@@ -37,7 +38,6 @@ impl Engine {
         sent: &Terms,
         events: &mut Vec<Event>,
     ) -> Outcome {
-        let NewOrder { instrument, account, side, quantity, time_in_force, .. } = *new;
         let mut terms = *sent;
         let mut price_ticks = new.price_ticks;
         let reason = self.consider(new, &mut terms, &mut price_ticks);
@@ -46,7 +46,19 @@ impl Engine {
             self.record(events, Event::Rejected { order_id, reason });
             return Outcome::Order(self.rejected(new, &terms, price_ticks, reason));
         }
+        self.place_accepted(new, &terms, price_ticks, events)
+    }
 
+    /// Places an order that nothing stands against, at its limit.
+    #[inline(never)]
+    pub(super) fn place_accepted(
+        &mut self,
+        new: &NewOrder,
+        terms: &Terms,
+        price_ticks: i64,
+        events: &mut Vec<Event>,
+    ) -> Outcome {
+        let NewOrder { instrument, account, side, quantity, time_in_force, .. } = *new;
         let position = self.position_of(account, instrument);
         let fee_schedule = self.registry.account_mut(account).fee_schedule;
         let order_id = self.counters.sequence;
@@ -77,11 +89,12 @@ impl Engine {
         let is_for_book = matches!(terms.order_type, OrderType::Limit | OrderType::Market)
             && !terms.all_or_none;
         if is_for_book && phase == InstrumentPhase::Continuous {
-            self.enter(&mut incoming, time_in_force, &terms, events);
+            self.enter(&mut incoming, time_in_force, terms, events);
         }
         let rests = incoming.cancelled == CancelReason::None && incoming.remaining > 0;
+        let linked_order = if rests { self.still_linked(&incoming) } else { 0 };
+        let terms = Terms { linked_order, ..*terms };
         if rests {
-            terms.linked_order = self.still_linked(incoming.linked_order, order_id);
             self.rest_new(&incoming, new, &terms, is_for_book, events);
         }
 
@@ -120,7 +133,7 @@ impl Engine {
             cancel_reason: incoming.cancelled,
             fee_schedule,
             triggered: false,
-            terms: Terms { linked_order: if rests { terms.linked_order } else { 0 }, ..terms },
+            terms,
         };
         if has_waiting || !is_for_book || !self.running.touched.is_empty() {
             Outcome::Order(self.settle_after(order, events))
@@ -247,13 +260,13 @@ impl Engine {
     }
 
     #[cold]
-    pub(super) fn open_position(&mut self, account: u32, instrument: u32) -> Slot {
+    pub(super) fn open_position(&mut self, account: AccountId, instrument: InstrumentId) -> Slot {
         let cash = self.cash.open(account, self.currency_of(instrument));
         self.positions.create(account, instrument, cash)
     }
 
     #[cold]
-    fn link_back(&mut self, linked: u64, order_id: u64) {
+    fn link_back(&mut self, linked: OrderId, order_id: OrderId) {
         let slot = self.books.find(linked).expect("checked when it was accepted");
         self.books.details_mut(slot).terms.linked_order = order_id;
         self.books.orders[slot].traits.set(Traits::LINKED, true);
@@ -261,7 +274,8 @@ impl Engine {
 
     /// The link of an order that comes to rest: it is none if the other one ended meanwhile.
     #[inline(always)]
-    fn still_linked(&self, linked: u64, order_id: u64) -> u64 {
+    fn still_linked(&self, incoming: &Incoming) -> OrderId {
+        let Incoming { linked_order: linked, order_id, .. } = *incoming;
         let is_linked = linked != 0
             && self.books.find(linked).is_some_and(|slot| {
                 self.books.linked_order(slot) == order_id

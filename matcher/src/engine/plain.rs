@@ -13,20 +13,28 @@ impl Engine {
     #[inline(always)]
     pub(super) fn place_plain(&mut self, new: &NewOrder, events: &mut Vec<Event>) -> Outcome {
         let position = self.positions.find(new.account, new.instrument);
-        match self.hold_if_it_just_rests(new, position) {
-            Some(hold) => self.rest_plain(new, position, hold, events),
+        match self.hold_if_acceptable(new, position) {
+            Some(hold) if self.just_rests(new) => self.rest_plain(new, position, hold, events),
+            Some(_) => self.place_accepted(new, &Terms::PLAIN, new.price_ticks, events),
             None => self.place(new, &Terms::PLAIN, events),
         }
     }
 
-    /// What an order will withhold, if nothing stands against it and nobody meets it. Where
-    /// something might, [`Engine::place`] looks closer.
+    /// Whether an order that may rest meets nobody on its way.
     #[inline(always)]
-    fn hold_if_it_just_rests(&self, new: &NewOrder, position: Slot) -> Option<Money> {
+    fn just_rests(&self, new: &NewOrder) -> bool {
+        let book = self.books.book(new.instrument);
+        let opposite = new.side.opposite();
+        book.best_rank[opposite as usize] > rank(opposite, new.price_ticks) && !book.has_waiting
+    }
+
+    /// What an order that may rest will withhold, if nothing stands against it. Where something
+    /// might, [`Engine::place`] looks closer.
+    #[inline(always)]
+    fn hold_if_acceptable(&self, new: &NewOrder, position: Slot) -> Option<Money> {
         let book = self.books.book(new.instrument);
         let account = self.registry.account(new.account).expect("checked");
         let holding = &self.positions.holdings[position];
-        let opposite = new.side.opposite();
         let turnover_ticks = new.price_ticks * new.quantity;
         let hold = match new.side {
             Side::Buy => self.fees.hold(account.fee_schedule, &book.valuation, turnover_ticks),
@@ -36,10 +44,8 @@ impl Engine {
             Side::Buy => self.cash.entries[holding.cash].available() >= hold,
             Side::Sell => holding.available() >= new.quantity,
         };
-        let just_rests = position != NONE
+        let is_acceptable = position != NONE
             && book.phase == InstrumentPhase::Continuous
-            && !book.has_waiting
-            && book.best_rank[opposite as usize] > rank(opposite, new.price_ticks)
             && matches!(new.time_in_force, TimeInForce::GoodTillCancel | TimeInForce::Day)
             && account.reject_reason() == RejectReason::None
             && is_covered
@@ -47,7 +53,7 @@ impl Engine {
             && !self.books.lacks_level(new.instrument, new.side, new.price_ticks)
             && (!(book.is_guarded || account.limits != 0 || holding.limits != 0)
                 || self.is_within_limits(new, position));
-        just_rests.then_some(hold)
+        is_acceptable.then_some(hold)
     }
 
     #[inline(always)]
