@@ -36,12 +36,10 @@ mod slots;
 pub mod terms;
 pub mod view;
 
+pub use account::{Account, Cash, Currency, Indicative, InstrumentState, Participant, Position};
 pub use book::{
     MAXIMUM_INSTRUMENTS, MAXIMUM_OPEN_ORDERS, MAXIMUM_PRICE_LEVELS, MAXIMUM_PRICE_TICKS,
     maximum_quantity,
-};
-pub use account::{
-    Account, Cash, Currency, Indicative, InstrumentState, Participant, Position,
 };
 pub use command::{
     AccountStatus, BustedTrade, Command, CurrencyCode, FeeSchedule, Instrument, Liquidity,

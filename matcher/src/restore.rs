@@ -10,8 +10,7 @@ use crate::terms::{OrderType, Terms, TimeInForce};
 use crate::{
     Account, AccountId, Cash, Counters, Currency, CurrencyId, Engine, FeeSchedule, Instrument,
     InstrumentId, InstrumentPhase, InstrumentState, OrderId, OrderStatus, PRIORITY_BITS,
-    Participant, ParticipantId, Position, Refusal, RejectReason, ScheduleId, TradeId,
-    TradingDay,
+    Participant, ParticipantId, Position, Refusal, RejectReason, ScheduleId, TradeId, TradingDay,
 };
 use std::fmt;
 
@@ -96,7 +95,9 @@ impl fmt::Display for OrderFault {
             Self::Terms => "its terms do not go together",
             Self::Displayed => "it cannot display so much",
             Self::Crossed => "its price crosses the other side of the book",
-            Self::OutOfPriority => "its priority is out of range, or before an order that it is behind",
+            Self::OutOfPriority => {
+                "its priority is out of range, or before an order that it is behind"
+            }
             Self::Link => "the order that it is linked with is not linked with it",
             Self::TooManyOpenOrders => "the setting for the most open orders is reached",
             Self::TooManyPriceLevels => "the setting for the most price levels is reached",
@@ -318,8 +319,7 @@ impl Engine {
         if !(1..=book.maximum_price_ticks).contains(&order.price_ticks) {
             return Err(OrderFault::PriceOutOfRange);
         }
-        if !(1..=book.maximum_quantity).contains(&order.quantity) || !book.is_lots(order.quantity)
-        {
+        if !(1..=book.maximum_quantity).contains(&order.quantity) || !book.is_lots(order.quantity) {
             return Err(OrderFault::QuantityOutOfRange);
         }
         if !(1..=order.quantity).contains(&order.remaining)
@@ -345,8 +345,7 @@ impl Engine {
             return Err(OrderFault::NotOpen);
         }
         if (terms.peg != crate::Peg::None) != (terms.order_type == OrderType::Pegged)
-            || (terms.expire_at_us != 0)
-                != (order.time_in_force == TimeInForce::GoodTillDate)
+            || (terms.expire_at_us != 0) != (order.time_in_force == TimeInForce::GoodTillDate)
             || terms.order_type.is_stop() != (terms.stop_price_ticks != 0)
             || !(0..=book.maximum_price_ticks).contains(&terms.stop_price_ticks)
         {
@@ -376,9 +375,9 @@ impl Engine {
     fn check_place(&self, order: &Order) -> Result<(), OrderFault> {
         let book = self.books.book(order.instrument);
         let opposite = order.side.opposite();
-        let is_crossed = book.best_price(opposite).is_some_and(|best| {
-            rank(opposite, best) <= rank(opposite, order.price_ticks)
-        });
+        let is_crossed = book
+            .best_price(opposite)
+            .is_some_and(|best| rank(opposite, best) <= rank(opposite, order.price_ticks));
         if is_crossed && book.phase == InstrumentPhase::Continuous {
             return Err(OrderFault::Crossed);
         }
@@ -457,8 +456,7 @@ impl Engine {
         while older != NONE && orders[older as usize].id > id {
             older = orders[older as usize].older;
         }
-        let newer =
-            if older == NONE { holding.first_order } else { orders[older as usize].newer };
+        let newer = if older == NONE { holding.first_order } else { orders[older as usize].newer };
         orders[slot as usize].older = older;
         orders[slot as usize].newer = newer;
         orders[newer as usize].older = slot;

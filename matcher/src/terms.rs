@@ -210,9 +210,8 @@ impl Terms {
         let order_type = self.order_type;
         let may_rest = !order.time_in_force.is_immediate();
         let is_resting_limit = order_type == Limit && may_rest;
-        let is_part = |quantity: i64| {
-            (1..=order.quantity).contains(&quantity) && quantity % lot_size == 0
-        };
+        let is_part =
+            |quantity: i64| (1..=order.quantity).contains(&quantity) && quantity % lot_size == 0;
         let rules = [
             (TermsFault::PriceMissing, {
                 order.price_ticks != 0 || matches!(order_type, Market | Stop | TrailingStop)

@@ -41,11 +41,8 @@ pub trait View {
     /// Number of open orders.
     fn open_orders(&self) -> u32;
     /// The displayed levels of one side of a book, best first.
-    fn levels(
-        &self,
-        instrument: InstrumentId,
-        side: Side,
-    ) -> impl Iterator<Item = PriceLevel> + '_;
+    fn levels(&self, instrument: InstrumentId, side: Side)
+    -> impl Iterator<Item = PriceLevel> + '_;
     /// The orders of one side of a book, hidden ones included, in their order.
     fn queue(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = Order> + '_;
     /// The open orders of an instrument that are not in its book (stop, pegged,

@@ -4,6 +4,7 @@ mod support;
 
 use matcher::*;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use support::{LIMITS, Pair, Random, command, config, opening};
 
 fn open(pair: &mut Pair) {
@@ -45,21 +46,17 @@ fn a_long_run_has_the_same_effect() {
     let seed: u64 = setting("MATCHER_SEED", 42);
     println!("MATCHER_COMMANDS={commands} MATCHER_SEED={seed}");
     let mut random = Random(seed);
-    // The counts of all runs together.
-    let mut counts = std::collections::BTreeMap::new();
+    let mut counts = BTreeMap::new();
     let roomy = Limits { maximum_open_orders: 120, maximum_price_levels: 60, ..LIMITS };
     let crowded = Limits { maximum_positions: 11, client_order_window: 5, ..LIMITS };
     let flat = Limits { maximum_price_levels: 6, client_order_window: 0, ..LIMITS };
     // An exchange ages: accounts are closed, halts and limits stay. So each begins anew.
     let per_exchange = 2_000.min(commands / 4).max(1);
-    for (round, limits) in
-        [LIMITS, roomy, crowded, flat].into_iter().cycle().enumerate()
-    {
-        if round as u64 * per_exchange >= commands {
-            break;
-        }
+    let exchanges = commands.div_ceil(per_exchange) as usize;
+    for limits in [LIMITS, roomy, crowded, flat].into_iter().cycle().take(exchanges) {
+        // Where there is no room for all positions, some of the opening is refused.
         let mut pair = Pair::new(limits);
-        open_leniently(&mut pair);
+        open(&mut pair);
         for step in 0..per_exchange {
             let word = random.word();
             pair.run(&command(&pair.engine, word), (word >> 126) as i64);
@@ -74,15 +71,9 @@ fn a_long_run_has_the_same_effect() {
     }
     println!("{counts:#?}");
     if commands >= 500_000 {
-        let never: Vec<_> = ALL_EFFECTS.iter().filter(|what| !counts.contains_key(**what)).collect();
+        let never: Vec<_> =
+            ALL_EFFECTS.iter().filter(|what| !counts.contains_key(**what)).collect();
         assert!(never.is_empty(), "the run never met {never:?}");
-    }
-}
-
-/// Where there is no room for all positions, some of the opening is refused.
-fn open_leniently(pair: &mut Pair) {
-    for command in opening() {
-        pair.run(&command, 1);
     }
 }
 
@@ -224,3 +215,51 @@ const ALL_EFFECTS: &[&str] = &[
     "UnknownTrade",
     "NotReplaceable",
 ];
+
+/// It is skipped for small books, which is all that the other tests have.
+#[test]
+fn prefetching_takes_any_commands_and_changes_nothing() {
+    let limits = Limits { maximum_open_orders: 30_000, maximum_price_levels: 30_000, ..LIMITS };
+    let mut pair: Pair = Pair::new(limits);
+    open(&mut pair);
+    let mut engine = pair.engine;
+    let mut events = Vec::new();
+    let mut apply = |engine: &mut Engine, command: Command| {
+        assert_eq!(engine.check(&command), Ok(()));
+        let Counters { sequence, time_us, .. } = engine.counters();
+        engine.apply(Stamp { sequence: sequence + 1, time_us }, &command, &mut events);
+    };
+    apply(&mut engine, Command::TransferCash { account: 1, currency: 2, amount: MAXIMUM_MONEY });
+    for price_ticks in 1..=20_000 {
+        apply(
+            &mut engine,
+            Command::PlaceOrder(NewOrder {
+                instrument: 3,
+                account: 1,
+                side: Side::Buy,
+                time_in_force: TimeInForce::GoodTillCancel,
+                self_trade_prevention: SelfTradePrevention::CancelNewest,
+                price_ticks,
+                quantity: 1,
+            }),
+        );
+    }
+    assert_eq!(engine.open_orders(), 20_000);
+    let state = engine.state_hash();
+    let mut random = Random(1);
+    for _ in 0..200 {
+        let batch: Vec<Command> = (0..random.word() % 100)
+            .map(|_| match random.word() % 8 {
+                0 => Command::CancelOrder { order_id: random.word() as u64, participant: 0 },
+                1 => command(&engine, random.word()),
+                _ => Command::CancelOrder {
+                    order_id: random.word() as u64 % (2 * engine.sequence()),
+                    participant: 0,
+                },
+            })
+            .collect();
+        engine.prefetch_batch(&batch);
+    }
+    assert_eq!(engine.state_hash(), state);
+    engine.validate();
+}

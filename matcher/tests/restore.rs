@@ -283,8 +283,7 @@ fn what_could_not_be_created_is_refused() {
     let mut engine = fresh(Limits { maximum_positions: 1, ..LIMITS });
     let state = InstrumentState::default();
     let code = CurrencyCode::new("EUR").unwrap();
-    let foreign =
-        Instrument { currency: code, symbol: Symbol::new("EURO").unwrap(), ..lots() };
+    let foreign = Instrument { currency: code, symbol: Symbol::new("EURO").unwrap(), ..lots() };
     assert_eq!(engine.restore_instrument(lots(), state), refused(Refusal::SymbolTaken).map(|()| 0));
     assert_eq!(
         engine.restore_instrument(foreign, state),

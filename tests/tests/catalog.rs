@@ -120,81 +120,6 @@ fn functions_that_run_as_their_owner_have_a_fixed_search_path() {
 }
 
 #[test]
-fn public_may_trade_and_look_but_not_run_the_venue() {
-    let functions = venue().superuser().rows(
-        "SELECT proname FROM pg_proc
-         WHERE pronamespace = 'exchange'::regnamespace
-           AND NOT EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) AS a
-                           WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE')
-         ORDER BY 1",
-    );
-    let closed = [
-        "advance_clock",
-        "close_market",
-        "create_instrument",
-        "open_account",
-        "open_market",
-        "reset_statistics",
-    ];
-    assert_eq!(functions, closed);
-    let tables = venue().superuser().rows(
-        "SELECT relname, string_agg(a.privilege_type, ' ' ORDER BY a.privilege_type) FROM pg_class
-         CROSS JOIN LATERAL aclexplode(relacl) AS a
-         WHERE relnamespace = 'exchange'::regnamespace AND a.grantee = 0
-         GROUP BY 1 ORDER BY 1",
-    );
-    let open = [
-        "best_quotes",
-        "candles",
-        "instruments",
-        "pg_stat_exchange",
-        "status",
-        "trades",
-        "workers",
-    ];
-    assert_eq!(tables, open.map(|table| format!("{table}|SELECT")));
-}
-
-#[test]
-fn a_role_without_privileges_sees_the_market_and_nobodys_orders() {
-    let symbol = venue().instrument();
-    let (broker, _) = venue().broker();
-    let mut broker = venue().session(&broker);
-    let order = broker.place(&format!("'{symbol}', 'buy', 1, 10"));
-    broker.place(&format!("'{symbol}', 'sell', 1, 4"));
-    broker.wait_for_tables();
-    broker.wait_for_books();
-    let visitor = venue().role();
-    let mut visitor = venue().session(&visitor);
-    for (query, expected) in [
-        (format!("SELECT quantity FROM exchange.trades WHERE symbol = '{symbol}'"), "4"),
-        (format!("SELECT DISTINCT volume FROM exchange.candles WHERE symbol = '{symbol}'"), "4"),
-        (format!("SELECT bid_quantity FROM exchange.best_quotes WHERE symbol = '{symbol}'"), "6"),
-        (format!("SELECT bid_quantity FROM exchange.order_book('{symbol}')"), "6"),
-        (format!("SELECT order_id FROM exchange.order_book_l3('{symbol}')"), &*order.to_string()),
-        (format!("SELECT lot_size FROM exchange.instruments WHERE symbol = '{symbol}'"), "1"),
-        ("SELECT value FROM exchange.status WHERE item = 'market'".to_owned(), "open"),
-        ("SELECT count(*) FROM exchange.workers".to_owned(), "5"),
-    ] {
-        assert_eq!(visitor.one(&query), expected, "{query}");
-    }
-    for table in [
-        "orders",
-        "open_orders",
-        "finished_orders",
-        "executions",
-        "accounts",
-        "journal",
-        "engine_state",
-    ] {
-        for session in [&mut visitor, &mut broker] {
-            let failure = session.failure(&format!("SELECT * FROM exchange.{table}"));
-            assert_eq!(failure.code, "42501", "{table}\n{failure}");
-        }
-    }
-}
-
-#[test]
 fn bounds_of_settings_are_those_of_the_engine() {
     let mut superuser = venue().superuser();
     let mut most = |setting: &str| {
@@ -255,7 +180,8 @@ const CONTENT: &str = "SELECT (SELECT sum(hashtext(o::text)) FROM exchange.order
 fn trade(session: &mut Session, symbol: &str) {
     session.run(&format!(
         "SELECT exchange.place_order('{symbol}',
-                    CASE WHEN n % 3 = 0 THEN 'sell' ELSE 'buy' END::exchange.side, 50 + n % 7, 10)
+                    CASE WHEN n % 3 = 0 THEN 'sell' ELSE 'buy' END::exchange.side, 50 + n % 7, 10,
+                    self_trade_prevention => 'allow')
          FROM generate_series(1, 200) AS n"
     ));
     session.wait_for_tables();
@@ -277,14 +203,17 @@ fn a_dump_can_be_restored() {
     run(&venue, "psql", &[&psql[..], &["archive"]].concat(), Some(&path));
     let mut archive = venue.session_in("archive", SUPERUSER);
     assert_eq!(archive.one(CONTENT), content);
-    // As a venue of its own, which goes on from there: all at once, or bit by bit and then
-    // begun anew.
+    // As a venue of its own, which goes on from there: all at once under its workers, or bit by
+    // bit before there are any.
     for is_one_transaction in [true, false] {
-        let other = Venue::empty(&[]);
+        let elsewhere: &[_] = &[("exchange.database", "elsewhere")];
+        let other = Venue::empty(if is_one_transaction { &[] } else { elsewhere });
         other.cluster().create_database(DATABASE).unwrap();
         let options = if is_one_transaction { &psql[..] } else { &psql[..3] };
         run(&other, "psql", &[options, &[DATABASE]].concat(), Some(&path));
         if !is_one_transaction {
+            let setting = format!("ALTER SYSTEM SET exchange.database = '{DATABASE}'");
+            other.session_in("postgres", SUPERUSER).run(&setting);
             other.restart();
         }
         other.wait_until_running();

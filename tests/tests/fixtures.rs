@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tests::{Session, Venue, audit};
+use venue::cluster::SUPERUSER;
 use venue::replay::{self, Replay};
 
 /// The folder of the streams, if it is there.
@@ -38,9 +39,8 @@ fn replay_and_compare(symbol: &str, name: &str, messages: usize) {
 
     let venue = Venue::start(&[]);
     let mut session = venue.superuser();
-    session.run(&format!("SELECT exchange.create_instrument('{symbol}', 0.01)"));
-    let [maker_account, taker_account] =
-        [(); 2].map(|()| session.number("SELECT exchange.open_account()") as i32);
+    venue.list(&format!("'{symbol}', 0.01"));
+    let [maker_account, taker_account] = [(); 2].map(|()| venue.account(SUPERUSER) as i32);
     let replay =
         Replay { symbol, maker_account, taker_account, stream: &stream, books: Some(&books) };
     let report = replay::run(session.client(), &replay).expect("the exchange can be talked to");

@@ -7,13 +7,14 @@ use std::thread::JoinHandle;
 use tests::consistency::assert_consistent;
 use tests::processes::{self, Stopped};
 use tests::random::{Random, seed};
-use tests::venues::WORKERS;
+use tests::venues::{self, WORKERS};
 use tests::waiting::wait_for;
 use tests::{Failure, Session, Venue, wait_until};
 use venue::cluster::{DATABASE, SUPERUSER, StopMode};
 
 /// The launcher too.
-const ALL_WORKERS: [&str; 5] = ["launcher", "matcher", "journaler", "publisher", "projector"];
+const ALL_WORKERS: [&str; 6] =
+    ["launcher", "matcher", "journaler", "publisher", "projector", "scheduler"];
 
 /// A database beside the venue, from which the workers can be watched.
 fn observer(venue: &Venue) -> Session {
@@ -31,10 +32,10 @@ fn wait_for_states(observer: &mut Session, expected: &str) {
     wait_until(&format!("the workers are {expected}"), || states(observer) == expected);
 }
 
-// In the order of their names: journaler, launcher, matcher, projector, publisher.
-const NONE: &str = "stopped running stopped stopped stopped";
-const WAITING: &str = "waiting running waiting waiting waiting";
-const RUNNING: &str = "running running running running running";
+// In the order of their names: journaler, launcher, matcher, projector, publisher, scheduler.
+const NONE: &str = "stopped running stopped stopped stopped stopped";
+const WAITING: &str = "waiting running waiting waiting waiting waiting";
+const RUNNING: &str = "running running running running running running";
 
 fn starts(session: &mut Session, worker: &str) -> i64 {
     session.number(&format!("SELECT starts FROM exchange.workers WHERE worker = '{worker}'"))
@@ -110,8 +111,8 @@ fn workers_wait_quietly_until_the_extension_is_there() {
     for worker in ALL_WORKERS {
         assert_eq!(starts(&mut observer, worker), 1, "{worker}");
     }
-    session.run("SELECT exchange.open_account(), exchange.open_market()");
-    session.run("SELECT exchange.create_instrument('FIRST', 1)");
+    venues::open(&mut session);
+    venue.list("'FIRST', 1");
     session.place("'FIRST', 'buy', 1, 1");
     assert_eq!(venue.complaints_since(0), [""; 0]);
 }
@@ -123,9 +124,9 @@ fn a_dropped_extension_can_be_created_again() {
     let mut session = venue.superuser();
     for round in 1..=3 {
         // The same symbol at another tick, so that nothing old can be taken for new.
-        session.run(&format!("SELECT exchange.create_instrument('AGAIN', {round})"));
+        venue.list(&format!("'AGAIN', {round}"));
         session.place(&format!("'AGAIN', 'buy', {round}, 10"));
-        session.run(&format!("SELECT exchange.place_order('AGAIN', 'sell', {round}, 4)"));
+        session.run(&format!("SELECT exchange.place_order('AGAIN', 'sell', {round}, 4, self_trade_prevention => 'allow')"));
         session.wait_for_tables();
         assert_eq!(session.number("SELECT count(*) FROM exchange.orders"), 2);
         assert_eq!(session.number("SELECT max(trade_id) FROM exchange.trades"), 1);
@@ -135,11 +136,11 @@ fn a_dropped_extension_can_be_created_again() {
         session.run("DROP EXTENSION pg_exchange");
         wait_for_states(&mut observer, WAITING);
         session.run("CREATE EXTENSION pg_exchange");
-        session.run("SELECT exchange.open_account(), exchange.open_market()");
+        venues::open(&mut session);
         wait_for_states(&mut observer, RUNNING);
         let fresh = "SELECT matched, open_orders, (SELECT count(*) FROM exchange.instruments),
                             (SELECT count(*) FROM exchange.quotes()) FROM exchange.pg_stat_exchange";
-        assert_eq!(session.one(fresh), "2|0|0|0");
+        assert_eq!(session.one(fresh), "3|0|0|0");
         let gone = session.failure("SELECT exchange.place_order('AGAIN', 'buy', 1, 1)");
         assert_eq!(gone.code, "42704", "{gone}");
     }
@@ -166,8 +167,8 @@ fn an_extension_can_be_dropped_under_load() {
         wait_for_states(&mut observer, WAITING);
         let mut session = venue.superuser();
         session.run("CREATE EXTENSION pg_exchange");
-        session.run("SELECT exchange.open_account(), exchange.open_market()");
-        assert_eq!(session.number("SELECT exchange.wait_for('projected')"), 2);
+        venues::open(&mut session);
+        assert_eq!(session.number("SELECT exchange.wait_for('projected')"), 3);
     }
     assert_eq!(venue.worker_complaints_since(0), [""; 0]);
 }
@@ -190,7 +191,7 @@ fn the_database_of_the_venue_can_be_dropped() {
         assert_eq!(states(&mut observer), NONE);
         venue.create();
         let mut session = venue.superuser();
-        assert_eq!(session.one("SELECT matched FROM exchange.pg_stat_exchange"), "2");
+        assert_eq!(session.one("SELECT matched FROM exchange.pg_stat_exchange"), "3");
         assert_consistent(&mut session);
     }
     assert_eq!(venue.worker_complaints_since(0), [""; 0]);
@@ -222,7 +223,9 @@ fn a_fast_shutdown_is_clean_and_the_next_start_goes_on() {
     for price in 1..=50 {
         session.place(&format!("'{symbol}', 'buy', {price}, 10"));
     }
-    session.run(&format!("SELECT exchange.place_order('{symbol}', 'sell', 40, 105)"));
+    session.run(&format!(
+        "SELECT exchange.place_order('{symbol}', 'sell', 40, 105, self_trade_prevention => 'allow')"
+    ));
     for round in 0..3 {
         let loops: Vec<Loop> = (0..3).map(|_| Loop::start(venue.superuser(), &symbol)).collect();
         loops.iter().for_each(Loop::assert_goes_on);
@@ -261,7 +264,7 @@ fn a_fast_shutdown_is_clean_and_the_next_start_goes_on() {
     assert_eq!(quote, "40.00|5");
     let answer = session.one(&format!(
         "SELECT status, filled_quantity, average_price
-         FROM exchange.place_order('{symbol}', 'sell', 39, 15)"
+         FROM exchange.place_order('{symbol}', 'sell', 39, 15, self_trade_prevention => 'allow')"
     ));
     let average = session.one("SELECT (40.00 * 5 + 39.00 * 10) / 15");
     assert_eq!(answer, format!("filled|15|{average}"));

@@ -25,7 +25,7 @@ fn traces(venue: &Venue) -> String {
                 (SELECT count(*) FROM exchange.orders),
                 (SELECT count(*) FROM exchange.instruments),
                 (SELECT count(*) FROM exchange.accounts),
-                (SELECT market_open FROM exchange.engine_state)
+                (SELECT market_phase::text FROM exchange.engine_state)
          FROM exchange.pg_stat_exchange",
     )
 }
@@ -221,7 +221,7 @@ fn quantities_out_of_range() {
 fn prices_out_of_range() {
     let (venue, _turn) = venue();
     let mut superuser = venue.superuser();
-    superuser.run("SELECT exchange.create_instrument('PRICES', 0.05, 1, 1000)");
+    venue.list("'PRICES', 0.05, 1, 1000");
     let place = |price: &str| {
         ("22023", format!("SELECT exchange.place_order('PRICES', 'sell', {price}, 1)"))
     };
@@ -377,7 +377,7 @@ fn what_belongs_to_others() {
     );
     assert_misuses(venue, &mut venue.session(&bob), &misuses);
     // Whether there is an account to act with makes no difference.
-    let visitor = venue.role();
+    let visitor = venue.trader();
     assert_misuses(venue, &mut venue.session(&visitor), &misuses);
 }
 
@@ -385,17 +385,20 @@ fn what_belongs_to_others() {
 fn a_role_without_an_account() {
     let (venue, _turn) = venue();
     let symbol = venue.instrument();
-    let visitor = venue.role();
+    let visitor = venue.trader();
     let call = format!("SELECT exchange.place_order('{symbol}', 'buy', 1, 1)");
     let before = traces(venue);
     let failure = venue.session(&visitor).failure(&call);
     assert_eq!(failure.code, "42704", "{failure}");
     assert_helpful(&call, &failure);
     assert_eq!(traces(venue), before);
-    // Whoever runs the venue pastes the hint, and the order goes in.
+    // Whoever runs the venue pastes the hint, and the order gets a reject: the account is new.
     let hint = query_of(&failure.hint).expect("the hint is a query");
     venue.superuser().run(hint);
-    venue.session(&visitor).place(&format!("'{symbol}', 'buy', 1, 1"));
+    let reason = venue
+        .session(&visitor)
+        .one(&format!("SELECT reject_reason FROM exchange.place_order('{symbol}', 'buy', 1, 1)"));
+    assert_eq!(reason, "account_not_verified");
 }
 
 #[test]
@@ -695,6 +698,7 @@ fn the_workers_are_not_running() {
         "matcher|stopped|0",
         "projector|stopped|0",
         "publisher|stopped|0",
+        "scheduler|stopped|0",
     ];
     assert_eq!(states, expected);
 }

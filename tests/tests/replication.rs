@@ -27,14 +27,33 @@ const TABLES: &str = "
         time_in_force      text NOT NULL,
         status             text NOT NULL,
         reject_reason      text,
-        price              numeric NOT NULL,
+        price              numeric,
         quantity           bigint NOT NULL,
         filled_quantity    bigint NOT NULL,
         remaining_quantity bigint NOT NULL,
         turnover           numeric NOT NULL,
         priority           bigint NOT NULL,
         created_at         timestamptz NOT NULL,
-        updated_at         timestamptz NOT NULL
+        updated_at         timestamptz NOT NULL,
+        order_type         text NOT NULL,
+        stop_price         numeric,
+        trail              numeric,
+        minimum_quantity   bigint,
+        display_quantity   bigint,
+        displayed_quantity bigint,
+        hidden             boolean NOT NULL,
+        all_or_none        boolean NOT NULL,
+        post_only          text,
+        peg                text,
+        stop_trigger       text,
+        expire_at          timestamptz,
+        linked_order_id    bigint,
+        client_order_id    text,
+        session_id         bigint,
+        self_trade_prevention text NOT NULL,
+        fee_schedule_id    integer,
+        triggered          boolean NOT NULL,
+        cancel_reason      text
     );
     CREATE TABLE exchange.executions (
         trade_id    bigint NOT NULL,
@@ -46,6 +65,8 @@ const TABLES: &str = "
         price       numeric NOT NULL,
         quantity    bigint NOT NULL,
         executed_at timestamptz NOT NULL,
+        fee         numeric NOT NULL,
+        busted_at   timestamptz,
         PRIMARY KEY (order_id, trade_id)
     );
     CREATE TABLE exchange.candles (

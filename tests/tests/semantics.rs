@@ -163,7 +163,7 @@ fn without_synchronous_commit_an_order_is_answered_when_it_is_matched() {
     let journaler = venue.stop_worker("journaler");
     session.run(&place(&symbol, 1));
     let answer = session.one(&format!(
-        "SELECT status, filled_quantity FROM exchange.place_order('{symbol}', 'sell', 1, 1)"
+        "SELECT status, filled_quantity FROM exchange.place_order('{symbol}', 'sell', 1, 1, self_trade_prevention => 'allow')"
     ));
     assert_eq!(answer, "filled|1");
     let cursors = "SELECT matched - durable, matched - published, matched - projected
@@ -284,7 +284,9 @@ fn nothing_is_seen_before_it_is_durable() {
     let before = seen(&mut session);
     let journaler = venue.stop_worker("journaler");
     let matched = session.number(&place(&symbol, 1));
-    session.run(&format!("SELECT exchange.place_order('{symbol}', 'sell', 1, 7)"));
+    session.run(&format!(
+        "SELECT exchange.place_order('{symbol}', 'sell', 1, 7, self_trade_prevention => 'allow')"
+    ));
     // The followers have had their chance when the matcher has been asked once more.
     session.run(&format!("SELECT exchange.wait_for('matched', {matched})"));
     assert_stays_away("the order is seen", || seen(&mut session) != before);
@@ -341,7 +343,7 @@ fn the_isolation_level_does_not_matter() {
         session.run(&format!("BEGIN ISOLATION LEVEL {level}"));
         let order = session.number(&place(&symbol, 5));
         let trade = session
-            .one(&format!("SELECT status FROM exchange.place_order('{symbol}', 'sell', 1, 5)"));
+            .one(&format!("SELECT status FROM exchange.place_order('{symbol}', 'sell', 1, 5, self_trade_prevention => 'allow')"));
         assert_eq!(trade, "filled", "{level}");
         // How an order ended is told by a look at the table, past this snapshot.
         let ended = session
@@ -396,8 +398,12 @@ fn statistics_count_what_happens() {
     assert_eq!(session.one(counters), "0|0|0|0");
     session.run(&place(&symbol, 5));
     session.run("SET synchronous_commit = off");
-    session.run(&format!("SELECT exchange.place_order('{symbol}', 'sell', 1, 2)"));
-    session.run(&format!("SELECT exchange.place_order('{symbol}', 'sell', 1, 2)"));
+    session.run(&format!(
+        "SELECT exchange.place_order('{symbol}', 'sell', 1, 2, self_trade_prevention => 'allow')"
+    ));
+    session.run(&format!(
+        "SELECT exchange.place_order('{symbol}', 'sell', 1, 2, self_trade_prevention => 'allow')"
+    ));
     assert_eq!(session.one(counters), "3|2|2|1");
     assert!(session.is_true(
         "SELECT matched_latency_us_p50 > 0 AND matched_latency_us_p50 <= matched_latency_us_p99

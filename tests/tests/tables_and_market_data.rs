@@ -286,11 +286,15 @@ fn an_order_moves_from_the_open_to_the_finished_ones_once() {
         ))
     };
     assert_eq!(place(&mut session), ["exchange.open_orders|open|0|0.00|f"]);
-    session.run(&format!("SELECT exchange.place_order('{symbol}', 'sell', 1, 10)"));
+    session.run(&format!(
+        "SELECT exchange.place_order('{symbol}', 'sell', 1, 10, self_trade_prevention => 'allow')"
+    ));
     assert_eq!(place(&mut session), ["exchange.open_orders|partially_filled|10|10.00|t"]);
     session.run(&format!("SELECT exchange.reduce_order({order}, 5)"));
     assert_eq!(place(&mut session), ["exchange.open_orders|partially_filled|10|10.00|t"]);
-    session.run(&format!("SELECT exchange.place_order('{symbol}', 'sell', 1, 15)"));
+    session.run(&format!(
+        "SELECT exchange.place_order('{symbol}', 'sell', 1, 15, self_trade_prevention => 'allow')"
+    ));
     assert_eq!(place(&mut session), ["exchange.finished_orders|filled|25|25.00|t"]);
     assert_consistent(&mut session);
 }
@@ -316,7 +320,7 @@ fn maintenance_of_the_tables_is_noticed() {
         session.place(&format!("'{symbol}', 'buy', 1, 10"));
         session.wait_for_tables();
         session.run(statement);
-        session.run(&format!("SELECT exchange.place_order('{symbol}', 'sell', 2, 5)"));
+        session.run(&format!("SELECT exchange.place_order('{symbol}', 'sell', 2, 5, self_trade_prevention => 'allow')"));
         session.run(&format!("SELECT exchange.cancel_order({first})"));
         venue.wait_until_running();
         session.wait_for_tables();
@@ -404,7 +408,7 @@ mod clock {
             assert_eq!(failure.code, "22023", "{failure}");
         }
         session.run(&format!("SELECT exchange.place_order('{symbol}', 'buy', 1, 1)"));
-        session.run(&format!("SELECT exchange.place_order('{symbol}', 'sell', 1, 1)"));
+        session.run(&format!("SELECT exchange.place_order('{symbol}', 'sell', 1, 1, self_trade_prevention => 'allow')"));
         session.run("SET statement_timeout = '10s'");
         session.wait_for_tables();
     }

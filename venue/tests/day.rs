@@ -104,9 +104,9 @@ fn the_same_seed_gives_the_same_tables_and_a_day_is_traded_once() {
     // It opened and closed with an auction, and its day orders are over.
     let auctions: String = one(
         &mut client,
-        "SELECT string_agg(DISTINCT to_char(executed_at AT TIME ZONE 'America/New_York', 'HH24:MI'), ' '
-                           ORDER BY 1)
-         FROM exchange.trades WHERE in_auction",
+        "SELECT string_agg(time, ' ' ORDER BY time)
+         FROM (SELECT DISTINCT to_char(executed_at AT TIME ZONE 'America/New_York', 'HH24:MI')
+               FROM exchange.trades WHERE in_auction) AS auctions (time)",
     );
     assert_eq!(auctions, "09:30 16:00");
     let day_orders: (i64, i64) = {

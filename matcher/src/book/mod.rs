@@ -24,9 +24,7 @@ use crate::ledger::Valuation;
 use crate::phase::InstrumentPhase;
 use crate::slots::{NONE, Pool, Slot};
 use crate::terms::{OrderType, Terms};
-use crate::{
-    CurrencyId, Instrument, InstrumentId, InstrumentState, Limits, OrderId, Side,
-};
+use crate::{CurrencyId, Instrument, InstrumentId, InstrumentState, Limits, OrderId, Side};
 use ladder::{Ladder, Page};
 pub(crate) use level::Level;
 use locator::Locator;
@@ -247,11 +245,8 @@ impl Books {
             let order = &self.orders[slot];
             let price_ticks =
                 if order.level == NONE { 0 } else { self.levels[order.level].price_ticks() };
-            self.details[details] = Details {
-                price_ticks,
-                priority: first_priority(order.id),
-                ..Details::default()
-            };
+            self.details[details] =
+                Details { price_ticks, priority: first_priority(order.id), ..Details::default() };
             self.orders[slot].details = details;
         }
         let details = self.orders[slot].details;
@@ -450,7 +445,11 @@ impl Books {
         let changed = if terms.order_type.is_stop() {
             let stop_price = terms.stop_price_ticks;
             if terms.order_type == OrderType::TrailingStop {
-                if enter { waiting.trailing.insert(id) } else { waiting.trailing.remove(&id) };
+                if enter {
+                    waiting.trailing.insert(id)
+                } else {
+                    waiting.trailing.remove(&id)
+                };
             }
             if enter {
                 waiting.insert_stop(terms.trigger, side, stop_price, id);

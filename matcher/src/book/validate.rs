@@ -70,7 +70,10 @@ impl Books {
         let level = &self.levels[slot];
         assert_eq!((level.instrument(), level.side()), (instrument, side));
         assert!((1..=self.book(instrument).maximum_price_ticks).contains(&level.price_ticks()));
-        assert_eq!(self.book(instrument).ladders[side as usize].get(&self.pages, level.price), slot);
+        assert_eq!(
+            self.book(instrument).ladders[side as usize].get(&self.pages, level.price),
+            slot
+        );
         let rank = rank(side, level.price_ticks());
         assert!(previous.is_none_or(|previous| previous < rank), "levels are out of order");
 

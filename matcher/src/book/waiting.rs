@@ -35,7 +35,8 @@ impl Waiting {
     }
 
     pub(crate) fn insert_stop(&mut self, trigger: Trigger, side: Side, price: i64, id: OrderId) {
-        let is_new = self.stops[trigger as usize][side as usize].insert((distance(side, price), id));
+        let is_new =
+            self.stops[trigger as usize][side as usize].insert((distance(side, price), id));
         assert!(is_new, "an order waits once");
     }
 

@@ -63,8 +63,8 @@ impl Books {
         let ladder = &self.book(order.instrument).ladders[order.side as usize];
         let level = &self.levels[ladder.get(&self.pages, order.price_ticks as u32)];
         let last = if order.terms.hidden { level.tail } else { level.displayed_tail };
-        let is_alike = last != NONE
-            && self.orders[last].traits.has(Traits::HIDDEN) == order.terms.hidden;
+        let is_alike =
+            last != NONE && self.orders[last].traits.has(Traits::HIDDEN) == order.terms.hidden;
         is_alike.then(|| self.priority(last))
     }
 

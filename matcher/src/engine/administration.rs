@@ -174,7 +174,12 @@ impl Engine {
         }
     }
 
-    pub(crate) fn set_risk_limits(&mut self, account: AccountId, instrument: InstrumentId, limits: RiskLimits) {
+    pub(crate) fn set_risk_limits(
+        &mut self,
+        account: AccountId,
+        instrument: InstrumentId,
+        limits: RiskLimits,
+    ) {
         match (account, instrument) {
             (account, 0) => {
                 let entry = self.registry.account_mut(account);
@@ -215,8 +220,7 @@ impl Engine {
         let BustedTrade { trade_id, instrument, buyer, seller, quantity, .. } = *trade;
         let book = self.books.book(instrument);
         let value = book.valuation.value(trade.price_ticks * quantity);
-        let parties =
-            [(Side::Buy, buyer, trade.buyer_fee), (Side::Sell, seller, trade.seller_fee)];
+        let parties = [(Side::Buy, buyer, trade.buyer_fee), (Side::Sell, seller, trade.seller_fee)];
         for (side, account, fee) in parties {
             let position = self.positions.find(account, instrument);
             let holding = &mut self.positions.holdings[position];

@@ -135,7 +135,8 @@ impl Engine {
         // What each order that traded was linked with.
         let mut links: Vec<(OrderId, OrderId)> = Vec::new();
         while missing > 0 {
-            let [buy, sell] = [Side::Buy, Side::Sell].map(|side| self.first_in_book(instrument, side));
+            let [buy, sell] =
+                [Side::Buy, Side::Sell].map(|side| self.first_in_book(instrument, side));
             let (buyer, seller) = (self.books.orders[buy], self.books.orders[sell]);
             let quantity = buyer.remaining.min(seller.remaining).min(missing);
             missing -= quantity;

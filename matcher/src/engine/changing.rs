@@ -1,8 +1,8 @@
 //! Cancelling, reducing and replacing open orders.
 
 use super::Engine;
-use super::matching::ended;
 use super::makers::Incoming;
+use super::matching::ended;
 use super::reject::Request;
 use crate::book::{OpenOrder, first_priority};
 use crate::outcome::{CancelReason, Order, OrderStatus, Outcome, RejectReason};

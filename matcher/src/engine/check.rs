@@ -4,9 +4,9 @@ use super::Engine;
 use crate::slots::{NONE, Slot};
 use crate::{
     AccountId, AccountStatus, BustedTrade, ClientOrderId, Command, CurrencyId, InstrumentId,
-    MAXIMUM_FEE_PPM, MAXIMUM_MONEY, MAXIMUM_SCHEDULE, MAXIMUM_SHORT_LIMIT, MAXIMUM_TRANSFERRED_MONEY,
-    MAXIMUM_TRANSFERRED_SHARES, MarketPhase, Money, NewOrder, OrderId, OrderType, ParticipantId,
-    PriceRules, Refusal, RiskLimits, Terms, TradingDay, VENUE,
+    MAXIMUM_FEE_PPM, MAXIMUM_MONEY, MAXIMUM_SCHEDULE, MAXIMUM_SHORT_LIMIT,
+    MAXIMUM_TRANSFERRED_MONEY, MAXIMUM_TRANSFERRED_SHARES, MarketPhase, Money, NewOrder, OrderId,
+    OrderType, ParticipantId, PriceRules, Refusal, RiskLimits, Terms, TradingDay, VENUE,
 };
 
 /// A whole.
@@ -89,10 +89,7 @@ impl Engine {
             }
             Command::RegisterParticipant { role } => self.registry.check_participant(role),
             Command::SetRateLimit { participant, orders_per_second, burst } => {
-                ensure(
-                    self.registry.has_participant(*participant),
-                    Refusal::UnknownParticipant,
-                )?;
+                ensure(self.registry.has_participant(*participant), Refusal::UnknownParticipant)?;
                 ensure(
                     *orders_per_second <= HIGHEST_RATE && (1..=HIGHEST_RATE).contains(burst),
                     Refusal::ValueOutOfRange,
@@ -143,9 +140,7 @@ impl Engine {
             Command::CloseMarket => {
                 ensure(self.counters.market_phase != MarketPhase::Closed, Refusal::MarketPhase)
             }
-            Command::ScheduleDay(day) => {
-                ensure(self.can_schedule(day), Refusal::Schedule)
-            }
+            Command::ScheduleDay(day) => ensure(self.can_schedule(day), Refusal::Schedule),
             Command::HaltInstrument { instrument } => self.check_halt(*instrument, false),
             Command::ResumeInstrument { instrument } => self.check_halt(*instrument, true),
             Command::BustTrade(trade) => self.check_bust(trade),
@@ -404,8 +399,7 @@ impl Engine {
             Refusal::UnknownTrade,
         )?;
         let value = book.valuation.value(trade.price_ticks * trade.quantity);
-        let fee_at =
-            |ppm: i32| (value * Money::from(ppm)).div_euclid(Money::from(MILLION));
+        let fee_at = |ppm: i32| (value * Money::from(ppm)).div_euclid(Money::from(MILLION));
         let fees = fee_at(-MAXIMUM_FEE_PPM)..=fee_at(MAXIMUM_FEE_PPM);
         ensure(
             fees.contains(&trade.buyer_fee) && fees.contains(&trade.seller_fee),

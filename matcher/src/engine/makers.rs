@@ -137,9 +137,8 @@ impl Engine {
         let book = self.books.book(incoming.instrument);
         let limit = rank(side, incoming.limit_ticks);
         let level = book.best_level[side as usize];
-        let in_book = (book.best_rank[side as usize] <= limit).then(|| {
-            (book.best_rank[side as usize], Class::InBook, self.books.levels[level].head)
-        });
+        let in_book = (book.best_rank[side as usize] <= limit)
+            .then(|| (book.best_rank[side as usize], Class::InBook, self.books.levels[level].head));
         let pegged = self.pegged_makers(incoming.instrument, side, quotes);
         let pegged = pegged
             .filter(|(rank, _, _)| *rank <= limit)
@@ -151,7 +150,9 @@ impl Engine {
             .find(|(_, _, slot)| self.books.orders[*slot].remaining <= incoming.remaining)
             .map(|(rank, _, slot)| (*rank, Class::AllOrNone, *slot));
         let makers = [in_book, pegged, all_or_none].into_iter().flatten();
-        makers.min_by_key(|(rank, class, _)| (*rank, *class)).map(|(rank, _, slot)| (slot, rank.abs()))
+        makers
+            .min_by_key(|(rank, class, _)| (*rank, *class))
+            .map(|(rank, _, slot)| (slot, rank.abs()))
     }
 
     /// Rank of the price, priority, order.
@@ -236,8 +237,7 @@ impl Engine {
         sum: &Sum,
     ) -> Counts {
         let order = &self.books.orders[maker];
-        if sum.gone.contains(&order.id)
-            || class == Class::AllOrNone && order.remaining > sum.wanted
+        if sum.gone.contains(&order.id) || class == Class::AllOrNone && order.remaining > sum.wanted
         {
             return Counts::No;
         }
@@ -289,10 +289,6 @@ impl Books {
     /// The order that one is linked with; 0 for none.
     #[inline(always)]
     pub(crate) fn linked_order(&self, slot: Slot) -> OrderId {
-        if self.orders[slot].traits.has(Traits::LINKED) {
-            self.terms(slot).linked_order
-        } else {
-            0
-        }
+        if self.orders[slot].traits.has(Traits::LINKED) { self.terms(slot).linked_order } else { 0 }
     }
 }

@@ -6,9 +6,7 @@ use crate::book::{OpenOrder, Traits};
 use crate::outcome::{CancelReason, Order, OrderStatus, RejectReason, Trade};
 use crate::slots::{NONE, Slot};
 use crate::terms::{OrderType, SelfTradePrevention, Terms, TimeInForce};
-use crate::{
-    Event, InstrumentId, Liquidity, Money, OrderId, PRIORITY_BITS, ScheduleId, Side,
-};
+use crate::{Event, InstrumentId, Liquidity, Money, OrderId, PRIORITY_BITS, ScheduleId, Side};
 
 impl Engine {
     /// Trades with the acceptable makers, the first one first, until nothing is wanted or
@@ -29,9 +27,7 @@ impl Engine {
                 return;
             }
             let order = &self.books.orders[maker];
-            if order.position == incoming.position
-                && self.prevent_trade(incoming, maker, events)
-            {
+            if order.position == incoming.position && self.prevent_trade(incoming, maker, events) {
                 if incoming.cancelled != CancelReason::None {
                     return;
                 }
@@ -104,7 +100,11 @@ impl Engine {
     #[inline(always)]
     fn shown(&self, maker: Slot) -> i64 {
         let order = &self.books.orders[maker];
-        if order.traits.has(Traits::ICEBERG) { self.books.displayed(maker) } else { order.remaining }
+        if order.traits.has(Traits::ICEBERG) {
+            self.books.displayed(maker)
+        } else {
+            order.remaining
+        }
     }
 
     /// One trade with a maker.
@@ -121,7 +121,8 @@ impl Engine {
         let turnover_ticks = price_ticks * quantity;
         let OpenOrder { id: maker_id, remaining, position, fee_schedule, traits, .. } =
             self.books.orders[maker];
-        let maker_fee = self.fee(incoming.instrument, fee_schedule, Liquidity::Maker, turnover_ticks);
+        let maker_fee =
+            self.fee(incoming.instrument, fee_schedule, Liquidity::Maker, turnover_ticks);
         let taker_fee =
             self.fee(incoming.instrument, incoming.fee_schedule, Liquidity::Taker, turnover_ticks);
         self.counters.last_trade_id += 1;
@@ -218,7 +219,12 @@ impl Engine {
 
     /// What an open order of a price and a remaining quantity withholds.
     #[inline(always)]
-    pub(super) fn hold(&self, instrument: InstrumentId, schedule: ScheduleId, turnover_ticks: i64) -> Money {
+    pub(super) fn hold(
+        &self,
+        instrument: InstrumentId,
+        schedule: ScheduleId,
+        turnover_ticks: i64,
+    ) -> Money {
         self.fees.hold(schedule, &self.books.book(instrument).valuation, turnover_ticks)
     }
 
@@ -293,11 +299,8 @@ impl Engine {
         self.give_back(slot, limit_ticks, before, before - by);
         let displayed = self.books.displayed(slot);
         let is_iceberg = self.books.orders[slot].traits.has(Traits::ICEBERG);
-        let from_shown = if is_iceberg && !shown_first {
-            (by - (before - displayed)).max(0)
-        } else {
-            by
-        };
+        let from_shown =
+            if is_iceberg && !shown_first { (by - (before - displayed)).max(0) } else { by };
         if from_shown > 0 {
             self.take_from_level(slot, from_shown);
         }
@@ -384,7 +387,8 @@ impl Engine {
             self.cancel_slot(incoming.slot, reason, events);
             return;
         }
-        let Incoming { order_id, instrument, side, price_ticks, remaining: quantity, .. } = *incoming;
+        let Incoming { order_id, instrument, side, price_ticks, remaining: quantity, .. } =
+            *incoming;
         let event = Event::Cancelled { order_id, instrument, side, price_ticks, quantity, reason };
         self.record(events, event);
         if incoming.linked_order != 0

@@ -227,9 +227,11 @@ impl Engine {
     /// misses overlap; more than so many are left out. Any commands may be given, even
     /// such as [`Engine::check`] would refuse.
     pub fn prefetch_batch<C: Borrow<Command>>(&self, commands: impl IntoIterator<Item = C>) {
-        self.books.prefetch(commands, |account, instrument| {
-            self.positions.find(account, instrument)
-        }, |position| self.positions.holdings[position].touch());
+        self.books.prefetch(
+            commands,
+            |account, instrument| self.positions.find(account, instrument),
+            |position| self.positions.holdings[position].touch(),
+        );
     }
 
     /// Of the last command.

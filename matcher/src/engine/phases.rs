@@ -215,8 +215,7 @@ impl Engine {
         ending.sort_unstable_by_key(|slot| self.books.orders[*slot].id);
         for slot in ending {
             let is_market = self.books.terms(slot).order_type == crate::OrderType::Market;
-            let reason =
-                if is_market { CancelReason::AuctionEnded } else { CancelReason::Expired };
+            let reason = if is_market { CancelReason::AuctionEnded } else { CancelReason::Expired };
             self.cancel_slot(slot, reason, events);
         }
         for instrument in self.instrument_ids() {
@@ -227,7 +226,12 @@ impl Engine {
         }
     }
 
-    pub(super) fn set_halted(&mut self, instrument: InstrumentId, halted: bool, events: &mut Vec<Event>) {
+    pub(super) fn set_halted(
+        &mut self,
+        instrument: InstrumentId,
+        halted: bool,
+        events: &mut Vec<Event>,
+    ) {
         let meant = match instrument {
             0 => self.instrument_ids(),
             one => one..=one,
@@ -246,7 +250,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn begin_volatility_halt(&mut self, instrument: InstrumentId, events: &mut Vec<Event>) {
+    pub(super) fn begin_volatility_halt(
+        &mut self,
+        instrument: InstrumentId,
+        events: &mut Vec<Event>,
+    ) {
         let time_us = self.counters.time_us;
         let state = &mut self.books.book_mut(instrument).state;
         let until_us = time_us.saturating_add(state.rules.volatility_halt_us);

@@ -18,9 +18,7 @@ impl Engine {
         events: &mut Vec<Event>,
     ) -> Outcome {
         let Some(name) = terms.client_order_id else { return self.place(new, terms, events) };
-        if let Some(first) =
-            self.client_orders.find(new.account, &name, self.counters.sequence)
-        {
+        if let Some(first) = self.client_orders.find(new.account, &name, self.counters.sequence) {
             return Outcome::Order(*first);
         }
         let outcome = self.place(new, terms, events);
@@ -86,8 +84,8 @@ impl Engine {
 
         let book = self.books.book(instrument);
         let (phase, has_waiting) = (book.phase, book.has_waiting);
-        let is_for_book = matches!(terms.order_type, OrderType::Limit | OrderType::Market)
-            && !terms.all_or_none;
+        let is_for_book =
+            matches!(terms.order_type, OrderType::Limit | OrderType::Market) && !terms.all_or_none;
         if is_for_book && phase == InstrumentPhase::Continuous {
             self.enter(&mut incoming, time_in_force, terms, events);
         }
@@ -143,12 +141,7 @@ impl Engine {
     }
 
     /// Works out the price of an order where it is to be, and why it is declined, if it is.
-    fn consider(
-        &self,
-        new: &NewOrder,
-        terms: &mut Terms,
-        price_ticks: &mut i64,
-    ) -> RejectReason {
+    fn consider(&self, new: &NewOrder, terms: &mut Terms, price_ticks: &mut i64) -> RejectReason {
         let is_worked_out = *price_ticks == 0;
         self.work_out_prices(new, terms, price_ticks);
         let mut request = Request {
@@ -277,9 +270,10 @@ impl Engine {
     fn still_linked(&self, incoming: &Incoming) -> OrderId {
         let Incoming { linked_order: linked, order_id, .. } = *incoming;
         let is_linked = linked != 0
-            && self.books.find(linked).is_some_and(|slot| {
-                self.books.linked_order(slot) == order_id
-            });
+            && self
+                .books
+                .find(linked)
+                .is_some_and(|slot| self.books.linked_order(slot) == order_id);
         if is_linked { linked } else { 0 }
     }
 
@@ -335,7 +329,8 @@ impl Engine {
         is_for_book: bool,
         events: &mut Vec<Event>,
     ) {
-        let Incoming { order_id, position, instrument, side, price_ticks, remaining, .. } = *incoming;
+        let Incoming { order_id, position, instrument, side, price_ticks, remaining, .. } =
+            *incoming;
         let filled = incoming.quantity - remaining;
         let slot = self.books.add(OpenOrder {
             id: order_id,

@@ -75,8 +75,7 @@ impl Request<'_> {
 
     /// Whether it would rest in the book.
     fn is_for_book(&self) -> bool {
-        matches!(self.order_type, OrderType::Limit | OrderType::Market)
-            && !self.terms.all_or_none
+        matches!(self.order_type, OrderType::Limit | OrderType::Market) && !self.terms.all_or_none
     }
 }
 
@@ -216,8 +215,7 @@ impl Engine {
         let Request { instrument, account, side, price_ticks, quantity, remaining, .. } = *request;
         let position = self.positions.find(account, instrument);
         let (replaced, replaced_ticks) = self.counted(request.replaces);
-        let opens = request.replaces == NONE
-            && request.may_rest(self.books.book(instrument).phase);
+        let opens = request.replaces == NONE && request.may_rest(self.books.book(instrument).phase);
         let mut exposure =
             self.exposure(account, position, instrument, side, price_ticks, quantity, opens);
         exposure.quantity_today += remaining - quantity - replaced;
@@ -282,7 +280,8 @@ impl Engine {
         {
             return false;
         }
-        let exposure = self.exposure(account, position, instrument, side, price_ticks, quantity, true);
+        let exposure =
+            self.exposure(account, position, instrument, side, price_ticks, quantity, true);
         if exposure.exceeded(self.limits_of_account(account)) != RejectReason::None {
             return false;
         }

@@ -28,8 +28,7 @@ impl Engine {
         for slot in self.open_slots(|_, _| true) {
             let order = self.describe(slot);
             let key = (order.account, order.instrument);
-            let position =
-                positions.entry(key).or_insert_with(|| Position::new(key.0, key.1));
+            let position = positions.entry(key).or_insert_with(|| Position::new(key.0, key.1));
             position.open_orders += 1;
             position.open_quantity[order.side as usize] += order.remaining;
             let ticks = order.price_ticks * order.remaining;
@@ -43,8 +42,7 @@ impl Engine {
         }
         for position in self.all_positions() {
             let key = (position.account, position.instrument);
-            let expected =
-                positions.remove(&key).unwrap_or_else(|| Position::new(key.0, key.1));
+            let expected = positions.remove(&key).unwrap_or_else(|| Position::new(key.0, key.1));
             assert_eq!(position.open_orders, expected.open_orders);
             assert_eq!(position.open_quantity, expected.open_quantity);
             assert_eq!(position.open_value_ticks, expected.open_value_ticks);

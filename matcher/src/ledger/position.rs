@@ -64,7 +64,13 @@ impl Holding {
 
     /// Counts a trade for the limits of the day.
     #[inline(always)]
-    pub(crate) fn count_trade(&mut self, trade_date: i32, side: Side, quantity: i64, turnover_ticks: i64) {
+    pub(crate) fn count_trade(
+        &mut self,
+        trade_date: i32,
+        side: Side,
+        quantity: i64,
+        turnover_ticks: i64,
+    ) {
         if self.trade_date != trade_date {
             self.trade_date = trade_date;
             self.traded_quantity = [0; 2];
@@ -108,7 +114,12 @@ impl Positions {
 
     /// Makes a position that is not there. The caller made sure of room.
     #[cold]
-    pub(crate) fn create(&mut self, account: AccountId, instrument: InstrumentId, cash: Slot) -> Slot {
+    pub(crate) fn create(
+        &mut self,
+        account: AccountId,
+        instrument: InstrumentId,
+        cash: Slot,
+    ) -> Slot {
         let slot = self.holdings.take();
         self.holdings[slot] = Holding { account, instrument, cash, ..Holding::default() };
         self.table.insert(account, instrument, slot);

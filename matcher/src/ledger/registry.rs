@@ -4,8 +4,8 @@ use super::limits::LimitsId;
 use crate::account::{Account, Participant};
 use crate::{
     AccountId, AccountStatus, Instrument, InstrumentId, Limits, MAXIMUM_PRICE_TICKS,
-    MAXIMUM_TICK_VALUE, MONEY_SCALE, ParticipantId, Refusal, RejectReason, RoleName,
-    ScheduleId, Symbol, maximum_quantity,
+    MAXIMUM_TICK_VALUE, MONEY_SCALE, ParticipantId, Refusal, RejectReason, RoleName, ScheduleId,
+    Symbol, maximum_quantity,
 };
 use std::collections::BTreeMap;
 

@@ -8,9 +8,8 @@ const SIDES: [Side; 2] = [Side::Buy, Side::Sell];
 /// The commands that bring an exchange to life; random ones would take long to: four
 /// instruments, five accounts that have something, a market that is open.
 pub fn opening() -> Vec<Command> {
-    let mut commands: Vec<Command> = (0..4)
-        .map(|symbol| Command::CreateInstrument(instrument(&mut Draw(symbol))))
-        .collect();
+    let mut commands: Vec<Command> =
+        (0..4).map(|symbol| Command::CreateInstrument(instrument(&mut Draw(symbol)))).collect();
     for account in 1..=5 {
         let owner = role(&mut Draw(u128::from(account) - 1));
         commands.push(Command::OpenAccount { owner });
@@ -76,10 +75,9 @@ pub fn command(exchange: &impl View, word: u128) -> Command {
         },
         797..802 => Command::EndSession { session: draw.pick(&[1, 2, 3, 4, 0]) },
         802..810 => Command::CreateInstrument(instrument(draw)),
-        810..818 => Command::SetPriceRules {
-            instrument: any_instrument(draw),
-            rules: price_rules(draw),
-        },
+        810..818 => {
+            Command::SetPriceRules { instrument: any_instrument(draw), rules: price_rules(draw) }
+        }
         818..826 => {
             let instrument = any_instrument(draw);
             Command::SetReferencePrice { instrument, price_ticks: price(instrument, draw) }
@@ -145,15 +143,13 @@ pub fn command(exchange: &impl View, word: u128) -> Command {
             instrument: draw.pick(&[0, 0, 1, 2, 3, 4, 9]),
             limits: risk_limits(draw),
         },
-        946..962 => Command::OpenMarket {
-            trade_date: now.trade_date + draw.pick(&[0, 1, 0, -1, 0]),
-        },
+        946..962 => {
+            Command::OpenMarket { trade_date: now.trade_date + draw.pick(&[0, 1, 0, -1, 0]) }
+        }
         962..964 => Command::CloseMarket,
         964..970 => Command::ScheduleDay(trading_day(now, draw)),
         970..972 => Command::ClearSchedule,
-        972..974 => {
-            Command::HaltInstrument { instrument: draw.pick(&[1, 2, 3, 4, 1, 2, 3, 0, 9]) }
-        }
+        972..974 => Command::HaltInstrument { instrument: draw.pick(&[1, 2, 3, 4, 1, 2, 3, 0, 9]) },
         974..985 => Command::ResumeInstrument { instrument: draw.pick(&[1, 2, 0, 0, 0, 4, 9]) },
         985..993 => {
             let instrument = any_instrument(draw);
@@ -293,6 +289,9 @@ fn plain_order(draw: &mut Draw) -> NewOrder {
             TimeInForce::GoodTillCancel,
             TimeInForce::ImmediateOrCancel,
             TimeInForce::Day,
+            TimeInForce::FillOrKill,
+            // Without a time, which a plain order has not: it has expired already.
+            TimeInForce::GoodTillDate,
         ]),
         self_trade_prevention: self_trade_prevention(draw),
     }

@@ -56,6 +56,7 @@ impl Invariants {
 
         orders.values().for_each(|order| check_order(order, &orders));
         check_books(exchange, &self.limits);
+        check_indicative(exchange);
         check_conservation(exchange);
         check_what_follows_from_orders(exchange, &orders);
         self.check_nobody_owes(exchange, command);
@@ -91,8 +92,8 @@ impl Invariants {
                             assert_eq!(order.remaining, trade.maker_remaining);
                         }
                         if order.price_ticks != 0 {
-                            let is_buy = (trade.taker_side == Side::Buy)
-                                == (id == trade.taker_order_id);
+                            let is_buy =
+                                (trade.taker_side == Side::Buy) == (id == trade.taker_order_id);
                             let limit = order.price_ticks;
                             assert!(
                                 if is_buy {
@@ -195,9 +196,8 @@ fn check_order(order: &Order, orders: &BTreeMap<OrderId, Order>) {
     assert_eq!(order.reject_reason, RejectReason::None);
     assert_eq!(order.cancel_reason, CancelReason::None);
     assert!(!terms.all_or_none || order.filled == 0, "{order:?} traded in part");
-    let at_limit = order.filled * order.price_ticks;
     // A replaced or trailing order may have had another limit.
-    assert!(order.turnover_ticks >= order.filled && at_limit >= 0, "{order:?}");
+    assert!(order.turnover_ticks >= order.filled, "{order:?}");
     if terms.linked_order != 0 {
         let linked = orders.get(&terms.linked_order).expect("a link is to an open order");
         assert_eq!(linked.terms.linked_order, order.order_id, "{order:?} is not linked back");
@@ -242,6 +242,40 @@ fn check_books(exchange: &impl View, limits: &Limits) {
         }
     }
     assert!(levels_in_use <= limits.maximum_price_levels as usize);
+}
+
+/// What an auction would do, by trying every price: `docs/rules.md` 6.8.
+fn check_indicative(exchange: &impl View) {
+    for id in instrument_ids(exchange) {
+        let state = exchange.instrument_state(id).expect("it exists");
+        let maximum_price_ticks = exchange.instruments()[id as usize - 1].maximum_price_ticks;
+        if !state.phase.is_auction() || maximum_price_ticks > 100 {
+            continue;
+        }
+        let start = match (state.reference_price_ticks, state.last_price_ticks) {
+            (0, last) => last,
+            (reference, _) => reference,
+        };
+        let buys: Vec<Order> = exchange.queue(id, Side::Buy).collect();
+        let sells: Vec<Order> = exchange.queue(id, Side::Sell).collect();
+        let mut best: Option<Indicative> = None;
+        for price_ticks in 1..=maximum_price_ticks {
+            let bought = buys.iter().filter(|order| order.price_ticks >= price_ticks);
+            let bought: i64 = bought.map(|order| order.remaining).sum();
+            let sold = sells.iter().filter(|order| order.price_ticks <= price_ticks);
+            let sold: i64 = sold.map(|order| order.remaining).sum();
+            let quantity = bought.min(sold);
+            let found = Indicative { price_ticks, quantity, imbalance: bought - sold };
+            let merit = |one: &Indicative| {
+                let distance = (one.price_ticks - start).abs();
+                (one.quantity, -one.imbalance.abs(), -distance, one.price_ticks)
+            };
+            if quantity > 0 && best.is_none_or(|best| merit(&found) > merit(&best)) {
+                best = Some(found);
+            }
+        }
+        assert_eq!(exchange.indicative(id), best, "instrument {id} from {start}");
+    }
 }
 
 fn check_conservation(exchange: &impl View) {

@@ -4,10 +4,12 @@
 //! * [`draw`], [`commands`]: where commands come from.
 //! * [`pair`]: two exchanges that get the same ones.
 //! * [`invariants`]: what must be true after each of them, whatever the rules.
+//! * [`desk`]: a small exchange for examples.
 
 #![allow(dead_code, unused_imports, reason = "not every test binary needs all of it")]
 
 pub mod commands;
+pub mod desk;
 pub mod draw;
 pub mod exchange;
 pub mod invariants;

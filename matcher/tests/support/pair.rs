@@ -55,17 +55,6 @@ impl<E: Exchange, O: Exchange> Pair<E, O> {
             | Command::ReplaceOrder { order_id, .. } => self.naive.order(*order_id),
             _ => None,
         };
-        // TEMPORARY
-        if std::env::var("MATCHER_SHOW").is_ok_and(|at| at == stamp.sequence.to_string()) {
-            for i in 1..=self.naive.instruments().len() as u32 {
-                eprintln!("SHOW {:?}", self.naive.instrument_state(i));
-                for side in [Side::Buy, Side::Sell] {
-                    for o in self.naive.queue(i, side).chain(self.naive.waiting(i).into_iter().filter(|o| o.side == side)) {
-                        eprintln!("SHOW {i} {:?} {}@{} shown {} id {} acc {} pri {:x} link {} {:?} stop {} peg {:?} aon {} hid {} ice {} stp {:?} trig {}", o.side, o.remaining, o.price_ticks, o.displayed, o.order_id, o.account, o.priority & 0xfffff, o.terms.linked_order, o.terms.order_type, o.terms.stop_price_ticks, o.terms.peg, o.terms.all_or_none, o.terms.hidden, o.terms.display_quantity, o.self_trade_prevention, o.triggered);
-                    }
-                }
-            }
-        }
         let (mut events, mut expected_events) = (Vec::new(), Vec::new());
         let expected = self.naive.apply(stamp, command, &mut expected_events);
         let outcome = self.engine.apply(stamp, command, &mut events);
@@ -95,12 +84,12 @@ impl<E: Exchange, O: Exchange> Pair<E, O> {
                 _ => {}
             }
         }
-        let places =
-            matches!(command, Command::PlaceOrder(_) | Command::PlaceOrderWithTerms(..));
+        let places = matches!(command, Command::PlaceOrder(_) | Command::PlaceOrderWithTerms(..));
         if places && events.is_empty() {
             self.count("Retry".into());
         }
-        let how_many = |is_it: fn(&Event) -> bool| events.iter().filter(|event| is_it(event)).count();
+        let how_many =
+            |is_it: fn(&Event) -> bool| events.iter().filter(|event| is_it(event)).count();
         if how_many(|event| matches!(event, Event::Triggered { .. })) > 1 {
             self.count("Chain of stop orders".into());
         }

@@ -109,10 +109,7 @@ impl SqlExchange {
     ) -> Result<Self> {
         let session = |&(role, business)| Session::new(connection.connect()?, role, business);
         let brokers = brokers.iter().map(session).collect::<Result<_>>()?;
-        let mut venue = connection.connect()?;
-        // The clock is durable with the next order that is.
-        venue.batch_execute("SET synchronous_commit = off")?;
-        Ok(Self { open, venue, brokers })
+        Ok(Self { open, venue: connection.connect()?, brokers })
     }
 }
 
