@@ -2,13 +2,11 @@
 -- runs these migrations, with money and shares in them.
 --
 -- All of this are commands to the running exchange: they are not undone when this migration fails
--- half way. So each is guarded, and a second run completes the first.
+-- half way. So each is guarded, and a second run completes the first. Each answers when the tables
+-- show what it did.
 
 -- The guards read the tables: those must show what an earlier run did.
 SELECT exchange.wait_for('projected');
-
--- There are thousands of commands: the end of this file waits for the disk, not each of them.
-SET LOCAL synchronous_commit = off;
 
 -- One after the other, so that the instrument ids follow this list: by how much each is traded. The
 -- price is where bands and the first auction start from.
@@ -129,6 +127,3 @@ BEGIN
     END LOOP;
 END
 $$;
-
--- All of it is in the tables, on disk.
-SELECT exchange.wait_for('projected');

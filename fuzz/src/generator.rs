@@ -9,8 +9,8 @@ pub const LIMITS: Limits = Limits {
     maximum_instruments: 4,
     maximum_accounts: 5,
     maximum_open_orders: 24,
-    maximum_price_levels: 14,
-    maximum_positions: 14,
+    maximum_price_levels: 10,
+    maximum_positions: 11,
     client_order_window: 16,
 };
 
@@ -41,7 +41,12 @@ pub fn opening() -> Vec<Command> {
             commands.push(Command::TransferShares { account, instrument, quantity: 500 });
         }
     }
+    // Without money, and not verified.
+    commands.push(Command::OpenAccount { owner: role(3) });
     commands.push(Command::SetFeeSchedule { account: 1, schedule: 1 });
+    let rules = PriceRules { band_ppm: 500_000, ..PriceRules::default() };
+    commands.push(Command::SetPriceRules { instrument: 2, rules });
+    commands.push(Command::SetReferencePrice { instrument: 2, price_ticks: 9 });
     commands.push(Command::OpenMarket { trade_date: 1 });
     commands
 }
@@ -120,10 +125,14 @@ impl Draw<'_, '_> {
             30 => Command::SetPriceRules {
                 instrument: self.instrument(),
                 rules: PriceRules {
-                    collar_ppm: self.bytes.one_of(&[0, 500_000, 100_000, 2_000_000]),
-                    band_ppm: self.bytes.one_of(&[0, 200_000, 50_000, u32::MAX]),
-                    volatility_halt_us: self.bytes.one_of(&[60 * SECOND_US, 1, 0, i64::MAX]),
-                    protection_ppm: self.bytes.one_of(&[100_000, 0, 1_000_000, u32::MAX]),
+                    collar_ppm: self.parts(),
+                    band_ppm: self.parts(),
+                    volatility_halt_us: match self.bytes.byte() {
+                        0xff => i64::MAX,
+                        0xfe => 0,
+                        byte => [1, 10, SECOND_US, 300 * SECOND_US][usize::from(byte) % 4],
+                    },
+                    protection_ppm: self.parts(),
                 },
             },
             31 => Command::SetReferencePrice {
@@ -171,13 +180,22 @@ impl Draw<'_, '_> {
                 schedule: self.bytes.within(0..4) as ScheduleId,
             },
             45 => self.administration(),
+            46 => Command::SetAccountStatus {
+                account: self.account(),
+                status: self.bytes.one_of(&[
+                    AccountStatus::Verified,
+                    AccountStatus::Suspended,
+                    AccountStatus::Closed,
+                    AccountStatus::Unverified,
+                ]),
+            },
             _ => Command::AdvanceClock,
         }
     }
 
     /// What is done once or rarely.
     fn administration(&mut self) -> Command {
-        match self.bytes.within(0..7) {
+        match self.bytes.within(0..6) {
             0 => {
                 let which = self.bytes.within(0..SYMBOLS.len() as u64) as usize;
                 let lot_size = self.bytes.one_of(&[1, 5, 0]);
@@ -197,15 +215,6 @@ impl Draw<'_, '_> {
                 orders_per_second: self.bytes.byte().into(),
                 burst: self.bytes.byte().into(),
             },
-            5 => Command::SetAccountStatus {
-                account: self.account(),
-                status: self.bytes.one_of(&[
-                    AccountStatus::Verified,
-                    AccountStatus::Suspended,
-                    AccountStatus::Closed,
-                    AccountStatus::Unverified,
-                ]),
-            },
             _ => Command::ClearSchedule,
         }
     }
@@ -215,7 +224,7 @@ impl Draw<'_, '_> {
         let side_and_prevention = self.bytes.byte();
         NewOrder {
             instrument: [1, 1, 2, 3][instrument],
-            account: [1, 2, 3, 1][account],
+            account: [1, 2, 3, 4][account],
             side: [Side::Buy, Side::Sell][usize::from(side_and_prevention) & 1],
             time_in_force: [
                 TimeInForce::GoodTillCancel,
@@ -256,62 +265,63 @@ impl Draw<'_, '_> {
             new.time_in_force = TimeInForce::GoodTillDate;
             terms.expire_at_us = self.soon_us();
         }
-        let must_rest = [TimeInForce::GoodTillCancel, TimeInForce::Day];
-        match self.bytes.within(0..16) {
-            0 => terms.minimum_quantity = self.quantity(),
-            1 => terms.all_or_none = true,
-            2 => terms.hidden = true,
-            3 | 4 => terms.display_quantity = self.quantity(),
-            5 => terms.post_only = PostOnly::Reject,
-            6 => terms.post_only = PostOnly::Slide,
-            7 => {
-                terms.order_type = OrderType::Market;
-                new.time_in_force = TimeInForce::ImmediateOrCancel;
-                new.price_ticks *= self.bytes.one_of(&[0, 1]);
-            }
-            8 => {
-                terms.order_type = OrderType::Stop;
-                terms.stop_price_ticks = self.price();
-                new.price_ticks *= self.bytes.one_of(&[0, 1]);
-            }
-            9 => {
-                terms.order_type = OrderType::StopLimit;
-                terms.stop_price_ticks = self.price();
-                terms.trigger = Trigger::BestQuote;
-            }
-            10 => {
-                terms.order_type = OrderType::StopLimit;
-                terms.stop_price_ticks = self.price();
-            }
-            11 => {
-                terms.order_type = OrderType::TrailingStop;
-                terms.trail_ticks = self.bytes.within(1..9) as i64;
-                new.price_ticks *= self.bytes.one_of(&[0, 1]);
-            }
-            12 | 13 => {
+        let immediate = new.time_in_force.is_immediate();
+        let kind = self.bytes.byte();
+        match (kind % 16, immediate) {
+            (0..4, true) => self.add_market(&mut new, &mut terms),
+            (_, true) => terms.minimum_quantity = self.quantity(),
+            (0, _) => terms.all_or_none = true,
+            (1, _) => terms.hidden = true,
+            (2 | 3, _) => terms.display_quantity = self.quantity(),
+            (4, _) => terms.post_only = PostOnly::Reject,
+            (5, _) => terms.post_only = PostOnly::Slide,
+            (6, _) => terms.minimum_quantity = self.quantity(),
+            (7..13, _) => self.add_stop(&mut new, &mut terms),
+            (_, _) => {
                 terms.order_type = OrderType::Pegged;
                 terms.peg = self.bytes.one_of(&[Peg::BestBid, Peg::BestAsk, Peg::Midpoint]);
             }
-            14 => {
-                terms.display_quantity = self.quantity();
-                terms.post_only = self.bytes.one_of(&[PostOnly::Slide, PostOnly::Reject]);
-            }
-            _ => {
-                terms.minimum_quantity = self.quantity();
-                terms.all_or_none = self.bytes.one_of(&[false, true]);
-                terms.hidden = self.bytes.one_of(&[false, true]);
-                return (new, terms);
-            }
         }
-        let may_be_immediate = matches!(terms.order_type, OrderType::Limit | OrderType::Market)
-            && terms.post_only == PostOnly::No
-            && terms.display_quantity == 0
-            && !terms.hidden
-            && !terms.all_or_none;
-        if new.time_in_force.is_immediate() && !may_be_immediate {
-            new.time_in_force = must_rest[new.time_in_force as usize % 2];
+        if kind >= 0xe0 {
+            self.add_what_may_not_fit(&mut new, &mut terms);
         }
         (new, terms)
+    }
+
+    fn add_market(&mut self, new: &mut NewOrder, terms: &mut Terms) {
+        terms.order_type = OrderType::Market;
+        new.price_ticks *= self.bytes.one_of(&[0, 0, 0, 1]);
+    }
+
+    fn add_stop(&mut self, new: &mut NewOrder, terms: &mut Terms) {
+        terms.order_type =
+            self.bytes.one_of(&[OrderType::Stop, OrderType::StopLimit, OrderType::TrailingStop]);
+        if terms.order_type == OrderType::TrailingStop {
+            terms.trail_ticks = self.bytes.within(1..9) as i64;
+        } else {
+            terms.stop_price_ticks = self.price();
+            terms.trigger = self.bytes.one_of(&[Trigger::LastTrade, Trigger::BestQuote]);
+        }
+        if terms.order_type != OrderType::StopLimit {
+            new.price_ticks *= self.bytes.one_of(&[0, 1]);
+        }
+    }
+
+    fn add_what_may_not_fit(&mut self, new: &mut NewOrder, terms: &mut Terms) {
+        match self.bytes.within(0..12) {
+            0 => terms.minimum_quantity = self.quantity(),
+            1 => terms.display_quantity = self.quantity(),
+            2 => terms.stop_price_ticks = self.price(),
+            3 => terms.trail_ticks = self.price(),
+            4 => terms.expire_at_us = self.soon_us(),
+            5 => terms.order_type = OrderType::Market,
+            6 => terms.post_only = PostOnly::Slide,
+            7 => terms.peg = Peg::Midpoint,
+            8 => terms.trigger = Trigger::BestQuote,
+            9 => terms.hidden = true,
+            10 => terms.all_or_none = true,
+            _ => new.time_in_force = TimeInForce::FillOrKill,
+        }
     }
 
     /// Close together, so that orders meet; now and then far apart, so that levels lie on
@@ -333,6 +343,14 @@ impl Draw<'_, '_> {
             0xf0..0xf8 => maximum_quantity(MAXIMUM_PRICE_TICKS),
             0xf8..0xfe => 1 << 40,
             _ => i64::MAX,
+        }
+    }
+
+    /// Millionths.
+    fn parts(&mut self) -> u32 {
+        match self.bytes.byte() {
+            0xff => u32::MAX,
+            byte => [0, 100_000, 400_000, 1_000_000][usize::from(byte) % 4],
         }
     }
 

@@ -376,11 +376,13 @@ examples! {
     fn stop_orders_can_watch_the_quote(desk: Desk::open()) {
         desk.place(buy(1, 5, 105).stop_limit(103).on_quote());
         desk.place(buy(1, 5, 105).stop_limit(103));
-        assert_eq!(
-            desk.place(sell(2, 5, 103)),
-            ["c rests 5 at 103", "a triggered", "c trades 5 at 103 with a", "b triggered",
-             "b rests 5 at 105"]
-        );
+        assert_eq!(desk.place(sell(2, 5, 103)), [
+            "c rests 5 at 103",
+            "a triggered",
+            "c trades 5 at 103 with a",
+            "b triggered",
+            "b rests 5 at 105",
+        ]);
     }
 
     fn trailing_stops_follow_the_market(desk: Desk::open()) {
@@ -665,7 +667,10 @@ examples! {
         let reject_reason = RejectReason::InsufficientShares;
         assert_eq!(outcome, Outcome::Order(Order { reject_reason, ..before }));
         assert_eq!(desk.order('a'), before);
-        assert_eq!(desk.replace('a', 0, 1000), ["a replaced by 1000 at 100", "a rests 1000 at 100"]);
+        assert_eq!(
+            desk.replace('a', 0, 1000),
+            ["a replaced by 1000 at 100", "a rests 1000 at 100"]
+        );
     }
 
     fn a_post_only_order_stays_so_when_replaced(desk: Desk::open()) {
@@ -1246,7 +1251,8 @@ examples! {
         assert_eq!(check(buy(1, 5, 9).minimum(6)), refused(TermsFault::MinimumQuantity));
         assert_eq!(check(buy(1, 5, 9).iceberg(6)), refused(TermsFault::DisplayQuantity));
         assert_eq!(check(buy(1, 5, 9).immediate().hidden()), refused(TermsFault::Hidden));
-        assert_eq!(check(buy(1, 5, 9).fill_or_kill().all_or_none()), refused(TermsFault::AllOrNone));
+        let never_rests = buy(1, 5, 9).fill_or_kill();
+        assert_eq!(check(never_rests.all_or_none()), refused(TermsFault::AllOrNone));
         assert_eq!(check(buy(1, 5, 9).stop(9).immediate()), refused(TermsFault::MustRest));
         assert_eq!(check(buy(1, 5, 9).hidden().on_quote()), refused(TermsFault::Trigger));
         assert_eq!(check(buy(1, 5, 0)), Err(Refusal::PriceOutOfRange));

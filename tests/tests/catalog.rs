@@ -175,6 +175,9 @@ const CONTENT: &str = "SELECT (SELECT sum(hashtext(o::text)) FROM exchange.order
     (SELECT sum(hashtext(c::text)) FROM exchange.candles AS c),
     (SELECT sum(hashtext(j::text)) FROM exchange.journal AS j),
     (SELECT sum(hashtext(s::text)) FROM exchange.engine_state AS s),
+    (SELECT sum(hashtext(c::text)) FROM exchange.cash AS c),
+    (SELECT sum(hashtext(p::text)) FROM exchange.positions AS p),
+    (SELECT count(*) FROM pg_policies WHERE schemaname = 'exchange'),
     (SELECT count(*) FROM exchange.instruments), (SELECT count(*) FROM exchange.accounts)";
 
 fn trade(session: &mut Session, symbol: &str) {

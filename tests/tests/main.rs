@@ -8,6 +8,8 @@ mod fixtures;
 mod lifecycle;
 mod misuse;
 mod order_entry;
+mod order_types;
+mod phases;
 mod privileges;
 mod replication;
 mod semantics;

@@ -143,23 +143,19 @@ impl Engine {
     pub fn apply(&mut self, stamp: Stamp, command: &Command, events: &mut Vec<Event>) -> Outcome {
         assert!(stamp.sequence == self.counters.sequence + 1, "commands come without gaps");
         assert!(stamp.time_us >= self.counters.time_us, "time does not go backwards");
-        self.counters.sequence = stamp.sequence;
-        self.counters.time_us = stamp.time_us;
-        self.running.queued = 0;
-        self.running.subject = 0;
-        // Hashed within the arms, where the kind of the command is known already.
-        let running = &mut self.counters.event_hash;
+        // What is checked is checked as of the command before. The arms begin by themselves,
+        // where the kind of the command is known, which makes the hash cheaper.
         match command {
             Command::PlaceOrder(new) => {
-                hash::fold_command(running, stamp, command);
-                self.assert_nothing_due();
                 accepted(self.check_new_order(new));
+                self.begin(stamp, command);
+                self.assert_nothing_due();
                 self.place_plain(new, events)
             }
             Command::CancelOrder { order_id, participant } => {
-                hash::fold_command(running, stamp, command);
-                self.assert_nothing_due();
                 let slot = accepted(self.find_for(*order_id, *participant));
+                self.begin(stamp, command);
+                self.assert_nothing_due();
                 if self.is_plain(slot) {
                     self.cancel_plain(slot, events)
                 } else {
@@ -167,20 +163,29 @@ impl Engine {
                 }
             }
             Command::AdvanceClock => {
-                hash::fold_command(running, stamp, command);
+                self.begin(stamp, command);
                 self.advance_clock(events);
                 self.settle_touched(events);
                 Outcome::Done
             }
             _ => {
-                hash::fold_command(running, stamp, command);
-                self.assert_nothing_due();
                 accepted(self.check(command));
+                self.begin(stamp, command);
+                self.assert_nothing_due();
                 let outcome = self.apply_rare(command, events);
                 self.settle_touched(events);
                 outcome
             }
         }
+    }
+
+    #[inline(always)]
+    fn begin(&mut self, stamp: Stamp, command: &Command) {
+        self.counters.sequence = stamp.sequence;
+        self.counters.time_us = stamp.time_us;
+        self.running.queued = 0;
+        self.running.subject = 0;
+        hash::fold_command(&mut self.counters.event_hash, stamp, command);
     }
 
     #[inline(always)]

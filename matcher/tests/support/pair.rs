@@ -35,7 +35,7 @@ impl<E: Exchange, O: Exchange> Pair<E, O> {
         while *command != Command::AdvanceClock && self.engine.next_due_us() <= time_us {
             // Just at its time, or later together with what else is due.
             let due_us = self.engine.next_due_us().max(self.engine.counters().time_us);
-            let is_late = self.engine.counters().sequence % 2 == 0;
+            let is_late = self.engine.counters().sequence.is_multiple_of(2);
             self.apply(&Command::AdvanceClock, if is_late { time_us } else { due_us });
         }
         self.engine.prefetch(command);

@@ -27,8 +27,12 @@ fn main() -> Result<()> {
     } else {
         Plan { turns: 5, turn_seconds: 3, load_seconds: 20 }
     };
-    // So many that the orders of a whole run can rest.
-    let cluster = Cluster::temporary(&[("exchange.maximum_open_orders", "16777216")])?;
+    let cluster = Cluster::temporary(&[
+        // So many that the orders of a whole run can rest.
+        ("exchange.maximum_open_orders", "16777216"),
+        // The market is open at any hour.
+        ("exchange.calendar", "off"),
+    ])?;
     cluster.start()?;
     cluster.create_database(venue::cluster::DATABASE)?;
     let mut client = cluster.connect(venue::cluster::DATABASE, SUPERUSER)?;
