@@ -10,7 +10,7 @@ pub const LIMITS: Limits = Limits {
     maximum_accounts: 5,
     maximum_open_orders: 24,
     maximum_price_levels: 10,
-    maximum_positions: 11,
+    maximum_positions: 10,
     client_order_window: 16,
 };
 
@@ -89,7 +89,7 @@ struct Draw<'a, 'b> {
 impl Draw<'_, '_> {
     fn command(&mut self, kind: u8) -> Command {
         match kind {
-            0..8 => Command::PlaceOrder(self.new_order()),
+            0..7 => Command::PlaceOrder(self.new_order()),
             8..22 => {
                 let new = self.new_order();
                 let (new, terms) = self.with_terms(new);
@@ -104,11 +104,11 @@ impl Draw<'_, '_> {
                 participant: self.participant(),
                 by: self.quantity(),
             },
-            25 | 26 => Command::ReplaceOrder {
+            7 | 25 | 26 => Command::ReplaceOrder {
                 order_id: self.recent_order(),
                 participant: self.participant(),
-                price_ticks: self.bytes.within(0..20) as i64,
-                quantity: self.quantity(),
+                price_ticks: self.bytes.one_of(&[1, 1, 1, 0]) * self.price(),
+                quantity: self.bytes.one_of(&[1, 1, 1, 0]) * self.quantity(),
             },
             27 => Command::CancelClientOrder {
                 account: self.account(),

@@ -18,6 +18,7 @@
 //! * [`codec`]: commands as bytes, for the journal.
 
 pub mod account;
+mod bare;
 mod book;
 pub mod codec;
 pub mod command;
@@ -37,6 +38,7 @@ pub mod terms;
 pub mod view;
 
 pub use account::{Account, Cash, Currency, Indicative, InstrumentState, Participant, Position};
+pub use bare::BareBooks;
 pub use book::{
     MAXIMUM_INSTRUMENTS, MAXIMUM_OPEN_ORDERS, MAXIMUM_PRICE_LEVELS, MAXIMUM_PRICE_TICKS,
     maximum_quantity,

@@ -835,6 +835,21 @@ examples! {
         assert_eq!((order.remaining, order.displayed), (3, 3));
     }
 
+    fn an_iceberg_shows_a_whole_part_after_an_auction(desk: Desk::open()) {
+        desk.place(sell(1, 10, 100).iceberg(4));
+        desk.place(buy(2, 1, 100));
+        assert_eq!(desk.levels(Side::Sell), [(100, 3, 1)]);
+        desk.run(&Command::ScheduleDay(day(2, 10)));
+        desk.advance_to(10);
+        desk.place(buy(2, 4, 100));
+        assert_eq!(desk.advance_to(100)[2..], [
+            "uncrossed 4 at 100",
+            "a trades 4 at 100 with c in the auction",
+        ]);
+        assert_eq!(desk.levels(Side::Sell), [(100, 4, 1)]);
+        assert_eq!(desk.order('a').priority, desk.id('a') << PRIORITY_BITS, "in its place");
+    }
+
     fn linked_orders_in_an_auction(desk: Desk::pre_open()) {
         desk.place(buy(1, 5, 100));
         desk.place(buy(1, 5, 99).linked(desk.id('a')));

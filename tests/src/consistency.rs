@@ -22,13 +22,18 @@ pub fn contradictions(session: &mut Session) -> Vec<String> {
 /// Rules, each with a query for what breaks it.
 const RULES: &[(&str, &str)] = &[
     (
-        "a trade has two executions, of a buying and a selling order, of a maker and a taker",
+        "a trade has two executions, of a buying and a selling order, of a maker and a taker, or both
+         in an auction; they are busted with it",
         "SELECT trade_id, count(e)
          FROM exchange.trades AS t LEFT JOIN exchange.executions AS e
               USING (trade_id, symbol, price, quantity, executed_at)
-         GROUP BY trade_id, t.taker_side
-         HAVING count(e) <> 2 OR count(DISTINCT e.side) <> 2 OR count(DISTINCT e.liquidity) <> 2
+         GROUP BY trade_id
+         HAVING count(e) <> 2 OR count(DISTINCT e.side) <> 2
+             OR array_agg(e.liquidity ORDER BY e.liquidity) <>
+                    CASE WHEN in_auction THEN '{auction,auction}' ELSE '{maker,taker}' END
+                        ::exchange.liquidity[]
              OR min(e.side) FILTER (WHERE e.liquidity = 'taker') <> t.taker_side
+             OR count(e.busted_at) <> 2 * count(DISTINCT t.busted_at)
          LIMIT 5",
     ),
     (
@@ -60,7 +65,6 @@ const RULES: &[(&str, &str)] = &[
              SELECT FROM exchange.orders AS o
              WHERE o.order_id = e.order_id AND o.symbol = e.symbol AND o.side = e.side
                AND o.account_id = e.account_id
-               AND (o.price >= e.price OR o.side = 'sell') AND (o.price <= e.price OR o.side = 'buy')
                AND e.executed_at BETWEEN o.created_at AND o.updated_at)
          LIMIT 5",
     ),
@@ -74,10 +78,15 @@ const RULES: &[(&str, &str)] = &[
                                       AND filled_quantity + remaining_quantity = quantity
              WHEN 'filled' THEN filled_quantity = quantity AND remaining_quantity = 0
              WHEN 'cancelled' THEN filled_quantity < quantity AND remaining_quantity = 0
+             WHEN 'expired' THEN filled_quantity < quantity AND remaining_quantity = 0
              WHEN 'rejected' THEN filled_quantity = 0 AND remaining_quantity = 0
          END OR (status = 'rejected') <> (reject_reason IS NOT NULL)
+             OR (status IN ('cancelled', 'expired')) <> (cancel_reason IS NOT NULL)
+             OR (status = 'expired') <> (cancel_reason IS NOT DISTINCT FROM 'expired')
              OR quantity <= 0 OR updated_at < created_at
-             OR (time_in_force = 'IOC' AND status IN ('open', 'partially_filled'))
+             -- A market order waits for an auction that is collected.
+             OR (time_in_force IN ('IOC', 'FOK') AND order_type <> 'market'
+                 AND status IN ('open', 'partially_filled'))
          LIMIT 5",
     ),
     (
@@ -105,9 +114,61 @@ const RULES: &[(&str, &str)] = &[
          WHERE last_trade_id <> last",
     ),
     (
-        "no book is crossed",
-        "SELECT symbol FROM exchange.open_orders GROUP BY symbol
+        "no book is crossed where the instrument trades continuously",
+        "SELECT symbol FROM exchange.open_orders JOIN exchange.instrument_states USING (symbol)
+         WHERE phase = 'continuous' AND NOT all_or_none
+           AND (order_type = 'limit' OR order_type = 'stop_limit' AND triggered)
+         GROUP BY symbol
          HAVING max(price) FILTER (WHERE side = 'buy') >= min(price) FILTER (WHERE side = 'sell')",
+    ),
+    (
+        "what an order displays is a part of what remains",
+        "SELECT order_id FROM exchange.open_orders
+         WHERE displayed_quantity NOT BETWEEN 0 AND remaining_quantity
+            OR displayed_quantity > display_quantity
+            OR hidden AND displayed_quantity IS DISTINCT FROM 0 LIMIT 5",
+    ),
+    (
+        "of two orders that are linked both are open, and of one account",
+        "SELECT o.order_id, o.linked_order_id FROM exchange.open_orders AS o
+         WHERE linked_order_id IS NOT NULL AND NOT EXISTS (
+             SELECT FROM exchange.open_orders AS l
+             WHERE l.order_id = o.linked_order_id AND l.linked_order_id = o.order_id
+               AND l.account_id = o.account_id)
+         LIMIT 5",
+    ),
+    (
+        "the books are balanced",
+        "SELECT * FROM exchange.conservation WHERE difference <> 0",
+    ),
+    (
+        "what the venue has earned are the fees of the executions that stand",
+        "SELECT currency, c.fees, f.fees FROM exchange.currencies AS c
+         CROSS JOIN LATERAL (
+             SELECT coalesce(sum(e.fee), 0) AS fees
+             FROM exchange.executions AS e JOIN exchange.instruments AS i USING (symbol)
+             WHERE i.currency = c.currency AND e.busted_at IS NULL) AS f
+         WHERE c.fees <> f.fees",
+    ),
+    (
+        "what an account has of an instrument came in, or was bought",
+        "SELECT account_id, symbol, p.quantity FROM exchange.positions AS p
+         WHERE p.quantity <>
+               (SELECT coalesce(sum(amount), 0) FROM exchange.transfers AS t
+                WHERE t.account_id = p.account_id AND t.symbol = p.symbol)
+             + (SELECT coalesce(sum(CASE side WHEN 'buy' THEN quantity ELSE -quantity END), 0)
+                FROM exchange.executions AS e
+                WHERE e.account_id = p.account_id AND e.symbol = p.symbol AND busted_at IS NULL)
+         LIMIT 5",
+    ),
+    (
+        "a first answer is about the order of its name",
+        "SELECT order_id, client_order_id FROM exchange.client_orders AS c
+         WHERE client_order_id IS NULL OR NOT EXISTS (
+             SELECT FROM exchange.orders AS o
+             WHERE (o.order_id, o.account_id, o.symbol, o.side, o.client_order_id)
+                 = (c.order_id, c.account_id, c.symbol, c.side, c.client_order_id))
+         LIMIT 5",
     ),
     (
         "prices and quantities are on tick and lot",
@@ -133,6 +194,7 @@ const RULES: &[(&str, &str)] = &[
                  ('1 week', date_trunc('week', executed_at, zone)),
                  ('1 month', date_trunc('month', executed_at, zone))
              ) AS r (resolution, opened_at)
+             WHERE t.busted_at IS NULL
              GROUP BY t.symbol, r.resolution, r.opened_at
          ), found AS (
              SELECT symbol, resolution, opened_at, open, high, low, close, volume::numeric,

@@ -157,6 +157,53 @@ const TAMPERED: &[(&str, &str)] = &[
     ),
     ("UPDATE exchange.engine_state SET last_trade_id = 1", "exchange.engine_state"),
     ("UPDATE exchange.accounts SET owner = 'postgres'", "exchange.accounts"),
+    ("UPDATE exchange.accounts SET kill_switch = true WHERE account_id = 3", "exchange.accounts"),
+    ("UPDATE exchange.participants SET burst = 5 WHERE participant_id = 2", "exchange.participants"),
+    ("UPDATE exchange.currencies SET fees = fees + 0.000000001", "exchange.currencies"),
+    (
+        "INSERT INTO exchange.fee_schedules VALUES (1, 'free', 0, 0, 0, now())",
+        "exchange.fee_schedules",
+    ),
+    ("UPDATE exchange.instrument_states SET last_price = 1", "exchange.instrument_states"),
+    (
+        "UPDATE exchange.cash SET balance = balance + 0.000000001 WHERE account_id = 2",
+        "exchange.cash",
+    ),
+    (
+        "UPDATE exchange.positions SET sold_value = sold_value + 1
+         WHERE (account_id, symbol) = (3, 'ALFA')",
+        "exchange.positions",
+    ),
+    (
+        "INSERT INTO exchange.risk_limits (account_id, symbol, open_orders) VALUES (2, '', 1)",
+        "exchange.risk_limits",
+    ),
+    (
+        "INSERT INTO exchange.trading_days
+         SELECT day, now(), now(), now(), now(), 0 FROM current_date AS day",
+        "exchange.trading_days",
+    ),
+    (
+        "DELETE FROM exchange.transfers
+         WHERE sequence = (SELECT max(sequence) FROM exchange.transfers)",
+        "exchange.transfers",
+    ),
+    ("INSERT INTO exchange.busted_trades VALUES (1, now())", "exchange.busted_trades"),
+    (
+        "INSERT INTO exchange.client_orders SELECT * FROM exchange.finished_orders LIMIT 1",
+        "exchange.client_orders",
+    ),
+    ("UPDATE exchange.executions SET fee = 0.01 WHERE trade_id = 3", "exchange.executions"),
+    (
+        "UPDATE exchange.finished_orders SET self_trade_prevention = 'allow'
+         WHERE order_id = (SELECT min(order_id) FROM exchange.finished_orders)",
+        "exchange.orders",
+    ),
+    ("UPDATE exchange.trades SET in_auction = true WHERE trade_id = 2", "exchange.trades"),
+    (
+        "UPDATE exchange.engine_state SET client_order_window = client_order_window + 1",
+        "exchange.engine_state",
+    ),
     ("UPDATE exchange.instruments SET tick_size = 1", "exchange.instruments"),
     (
         "UPDATE exchange.journal SET commands = set_byte(commands, 1, 255 - get_byte(commands, 1))

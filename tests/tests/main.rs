@@ -7,6 +7,7 @@ mod documentation;
 mod fixtures;
 mod lifecycle;
 mod misuse;
+mod mixed;
 mod order_entry;
 mod order_types;
 mod phases;

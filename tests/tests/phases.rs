@@ -579,28 +579,30 @@ mod busts {
         let first = day.session.number(&trade("10"));
         day.call(&format!("bust_trade({first})"));
         assert_eq!(candles(&mut day), [""; 0]);
-        let start = ["1000000|0|10000|0", "1000000|0|10000|0"];
+        let start = ["1000000.00|0|10000|0", "1000000.00|0|10000|0"];
         assert_eq!(possessions(&mut day), start);
-        assert_eq!(day.rows(fees), ["0"]);
+        assert_eq!(day.rows(fees), ["0.00"]);
     }
 
     #[test]
-    fn a_trade_of_yesterday_can_be_busted() {
+    fn a_trade_of_yesterday_can_be_busted_where_the_shares_are_gone() {
         let mut day = Day::new();
         day.at("08:00");
         day.alice("'buy', 10.00, 10", "open|10.00|0|10|-|-");
         day.bob("'sell', 10.00, 10", "open|10.00|0|10|-|-");
         day.at("10:00");
-        assert_eq!(possessions(&mut day), ["999900|0|10010|0", "1000100|0|9990|0"]);
+        let before = ["999900.00|0|10010|0", "1000100.00|0|9990|0"];
+        assert_eq!(possessions(&mut day), before);
         day.next();
+        day.call("withdraw_shares(ALICE, SYMBOL, 10005)");
         let symbol = day.symbol.clone();
         let trade = day
             .session
             .number(&format!("SELECT trade_id FROM exchange.trades WHERE symbol = '{symbol}'"));
         day.call(&format!("bust_trade({trade})"));
-        assert_eq!(possessions(&mut day), ["1000000|0|10000|0", "1000000|0|10000|0"]);
+        let after = ["1000000.00|0|-5|0", "1000000.00|0|10000|0"];
+        assert_eq!(possessions(&mut day), after);
         assert_eq!(candles(&mut day), [""; 0]);
-        // Even in the hands of who has sold what came in by it.
         assert_eq!(day.state("last_price, reference_price"), "10.00|10.00");
     }
 }
@@ -635,6 +637,14 @@ mod calendar {
         assert_eq!(days(&mut session, "2026-11-28", "2026-11-29"), [""; 0]);
     }
 
+    /// The phase of the market and the trade date, from a time of 2026 on.
+    #[track_caller]
+    fn phase(session: &mut Session, time: &str) -> String {
+        session.run(&format!("SELECT exchange.advance_clock('2026-{time}')"));
+        session.wait_for_tables();
+        session.one("SELECT market_phase, trade_date FROM exchange.engine_state")
+    }
+
     /// It needs these very dates, so it has a clock of its own.
     #[test]
     fn the_market_goes_by_the_exceptions() {
@@ -643,21 +653,16 @@ mod calendar {
         session.run("SET timezone = 'America/New_York'");
         session.run("SELECT exchange.close_market()");
         session.run("SELECT exchange.create_instrument('TURKEY', 0.01)");
-        let mut phase = |time: &str| {
-            session.run(&format!("SELECT exchange.advance_clock('2026-{time}')"));
-            session.wait_for_tables();
-            session.one("SELECT market_phase, trade_date FROM exchange.engine_state")
-        };
-        assert_eq!(phase("11-25 12:00"), "continuous|2026-11-25");
+        assert_eq!(phase(&mut session, "11-25 12:00"), "continuous|2026-11-25");
         // Thanksgiving.
-        assert_eq!(phase("11-26 12:00"), "closed|2026-11-25");
+        assert_eq!(phase(&mut session, "11-26 12:00"), "closed|2026-11-25");
         // The day after.
-        assert_eq!(phase("11-27 09:29:59.999999"), "pre_open|2026-11-27");
-        assert_eq!(phase("11-27 12:49:59.999999"), "continuous|2026-11-27");
-        assert_eq!(phase("11-27 12:50"), "closing_auction|2026-11-27");
-        assert_eq!(phase("11-27 13:00"), "closed|2026-11-27");
+        assert_eq!(phase(&mut session, "11-27 09:29:59.999999"), "pre_open|2026-11-27");
+        assert_eq!(phase(&mut session, "11-27 12:49:59.999999"), "continuous|2026-11-27");
+        assert_eq!(phase(&mut session, "11-27 12:50"), "closing_auction|2026-11-27");
+        assert_eq!(phase(&mut session, "11-27 13:00"), "closed|2026-11-27");
         // A Saturday.
-        assert_eq!(phase("11-28 12:00"), "closed|2026-11-27");
+        assert_eq!(phase(&mut session, "11-28 12:00"), "closed|2026-11-27");
         session.run(
             "INSERT INTO exchange.calendar_exceptions (trade_date, name) VALUES
              ('2026-11-30', 'Snow')",
@@ -675,17 +680,12 @@ mod calendar {
             next,
             ["2026-12-01|2026-12-01 11:00:00-05", "2026-12-02|2026-12-02 16:00:00-05"]
         );
-        let mut phase = |time: &str| {
-            session.run(&format!("SELECT exchange.advance_clock('2026-{time}')"));
-            session.wait_for_tables();
-            session.one("SELECT market_phase, trade_date FROM exchange.engine_state")
-        };
-        assert_eq!(phase("11-30 12:00"), "closed|2026-11-27");
-        assert_eq!(phase("12-01 10:49:59.999999"), "continuous|2026-12-01");
-        assert_eq!(phase("12-01 10:50"), "closing_auction|2026-12-01");
-        assert_eq!(phase("12-01 11:00"), "closed|2026-12-01");
+        assert_eq!(phase(&mut session, "11-30 12:00"), "closed|2026-11-27");
+        assert_eq!(phase(&mut session, "12-01 10:49:59.999999"), "continuous|2026-12-01");
+        assert_eq!(phase(&mut session, "12-01 10:50"), "closing_auction|2026-12-01");
+        assert_eq!(phase(&mut session, "12-01 11:00"), "closed|2026-12-01");
         // In one step over many days: the trade date tells that they were all gone through.
-        assert_eq!(phase("12-24 12:00"), "continuous|2026-12-24");
-        assert_eq!(phase("12-25 12:00"), "closed|2026-12-24");
+        assert_eq!(phase(&mut session, "12-24 12:00"), "continuous|2026-12-24");
+        assert_eq!(phase(&mut session, "12-25 12:00"), "closed|2026-12-24");
     }
 }

@@ -8,16 +8,23 @@
 //! outcome and the running hash. The prefill is not timed. Trades and their checksum must
 //! be those of the comparison, else the program fails.
 //!
+//! Beside it, in the same run and in turn with it, its books alone: what limit orders and
+//! cancels cost without an exchange around them.
+//!
 //! The whole engine is measured twice: with nothing set but accounts that have money and
 //! shares ("plain"), and with everything that it can check ("all on": fees, the limits of
 //! account, instrument and position, a collar and bands).
 
 use bench::commands::{Commands, SetUp};
+use bench::machine::Machine;
 use bench::stream::generate;
 use bench::verify;
-use matcher::{Command, Engine, Event, Limits, PREFETCH_BATCH, Stamp};
+use matcher::{BareBooks, Command, Engine, Event, Limits, PREFETCH_BATCH, Stamp};
 use std::hint::black_box;
 use std::time::Instant;
+
+/// How many times as long as its books alone the whole engine may take.
+const HIGHEST_RATIO: f64 = 1.5;
 
 /// The default settings of the exchange.
 const LIMITS: Limits = Limits {
@@ -127,24 +134,45 @@ fn measure(target: &Target, runs: usize) {
     let reach = REACH_WITH_RISK;
     let wanted = [with_risk_best_mops * reach, with_risk_median_mops * reach];
     print(&format!("to reach ({reach}x)"), wanted[0], wanted[1], None);
-    for (set_up, name) in [(SetUp::Plain, "plain"), (SetUp::AllOn, "all on")] {
-        let commands = Commands::new(&stream, set_up);
-        let trades = (target.trades, target.checksum);
-        assert_eq!(verify::trades(&commands, LIMITS), trades, "other trades");
-        let print_runs = |way: &str, latencies, run: &dyn Fn(&Commands) -> f64| {
-            let mut mops: Vec<f64> = (0..runs).map(|_| run(&commands)).collect();
-            mops.sort_by(f64::total_cmp);
-            let engine = format!("matcher, {name}, {way}");
-            print(&engine, mops[runs - 1], mops[runs / 2], latencies);
-        };
-        print_runs("in batches", None, &run_in_batches);
-        print_runs("one by one", Some(latencies_ns(&commands)), &run_one_by_one);
+    let [plain, all_on] = [SetUp::Plain, SetUp::AllOn].map(|set_up| Commands::new(&stream, set_up));
+    let trades = (target.trades, target.checksum);
+    assert_eq!(verify::trades::<BareBooks>(&plain, LIMITS), trades, "other trades");
+    for commands in [&plain, &all_on] {
+        assert_eq!(verify::trades::<Engine>(commands, LIMITS), trades, "other trades");
+    }
+    let set_ups = ["limits and cancels alone", "whole engine, plain", "whole engine, all on"];
+    let latencies = [
+        latencies_ns::<BareBooks>(&plain),
+        latencies_ns::<Engine>(&plain),
+        latencies_ns::<Engine>(&all_on),
+    ];
+    for (way, in_batches) in [("in batches", true), ("one by one", false)] {
+        let mut mops = [const { Vec::new() }; 3];
+        // In turn, so that a slow moment of the machine is everybody's.
+        for _ in 0..runs {
+            mops[0].push(run::<BareBooks>(&plain, in_batches));
+            mops[1].push(run::<Engine>(&plain, in_batches));
+            mops[2].push(run::<Engine>(&all_on, in_batches));
+        }
+        let mut medians = [0.0; 3];
+        for (index, name) in set_ups.into_iter().enumerate() {
+            mops[index].sort_by(f64::total_cmp);
+            medians[index] = mops[index][runs / 2];
+            let shown = (!in_batches).then_some(latencies[index]);
+            print(&format!("{name}, {way}"), mops[index][runs - 1], medians[index], shown);
+        }
+        println!(
+            "{:8}{way}: the whole engine takes {:.2}x as long as limits and cancels alone, {:.2}x with all on; to reach {HIGHEST_RATIO}x",
+            target.name,
+            medians[0] / medians[1],
+            medians[0] / medians[2],
+        );
     }
 }
 
-/// An engine with instruments, accounts and the prefill.
-fn prefilled(commands: &Commands) -> Engine {
-    let mut engine = Engine::new(LIMITS);
+/// Instruments, accounts and the prefill.
+fn prefilled<M: Machine>(commands: &Commands) -> M {
+    let mut engine = M::new(LIMITS);
     let mut events = Vec::new();
     for command in &commands.before {
         apply_next(&mut engine, command, &mut events);
@@ -154,45 +182,41 @@ fn prefilled(commands: &Commands) -> Engine {
 }
 
 #[inline(always)]
-fn apply_next(engine: &mut Engine, command: &Command, events: &mut Vec<Event>) {
+fn apply_next<M: Machine>(engine: &mut M, command: &Command, events: &mut Vec<Event>) {
     let stamp = Stamp { sequence: engine.sequence() + 1, time_us: 0 };
     black_box(&engine.apply(stamp, command, events));
 }
 
-/// Millions of commands a second, taken in batches as the matcher of the exchange does.
-fn run_in_batches(commands: &Commands) -> f64 {
-    let mut engine = prefilled(commands);
+/// Millions of commands a second, as if each came alone, or taken in batches as the matcher of
+/// the exchange does.
+fn run<M: Machine>(commands: &Commands, in_batches: bool) -> f64 {
+    let mut engine: M = prefilled(commands);
     let mut events = Vec::with_capacity(4096);
     let mut batch = Vec::with_capacity(PREFETCH_BATCH);
     let start = Instant::now();
-    for compact in commands.timed.chunks(PREFETCH_BATCH) {
-        batch.clear();
-        batch.extend(compact.iter().map(|compact| compact.command()));
-        engine.prefetch_batch(&batch);
-        events.clear();
-        for command in &batch {
-            apply_next(&mut engine, command, &mut events);
+    if in_batches {
+        for compact in commands.timed.chunks(PREFETCH_BATCH) {
+            batch.clear();
+            batch.extend(compact.iter().map(|compact| compact.command()));
+            engine.prefetch_batch(&batch);
+            events.clear();
+            for command in &batch {
+                apply_next(&mut engine, command, &mut events);
+            }
+            black_box(&events);
         }
-        black_box(&events);
-    }
-    commands.timed.len() as f64 / start.elapsed().as_secs_f64() / 1e6
-}
-
-/// Millions of commands a second, as if each came alone.
-fn run_one_by_one(commands: &Commands) -> f64 {
-    let mut engine = prefilled(commands);
-    let mut events = Vec::with_capacity(4096);
-    let start = Instant::now();
-    for compact in &commands.timed {
-        events.clear();
-        apply_next(&mut engine, &compact.command(), &mut events);
-        black_box(&events);
+    } else {
+        for compact in &commands.timed {
+            events.clear();
+            apply_next(&mut engine, &compact.command(), &mut events);
+            black_box(&events);
+        }
     }
     commands.timed.len() as f64 / start.elapsed().as_secs_f64() / 1e6
 }
 
 /// p50, p99 and p99.9 of the time of single commands.
-fn latencies_ns(commands: &Commands) -> [f64; 3] {
+fn latencies_ns<M: Machine>(commands: &Commands) -> [f64; 3] {
     let clock_ns = {
         let mut samples: Vec<u64> = (0..100_000)
             .map(|_| {
@@ -203,7 +227,7 @@ fn latencies_ns(commands: &Commands) -> [f64; 3] {
         samples.sort_unstable();
         samples[samples.len() / 2]
     };
-    let mut engine = prefilled(commands);
+    let mut engine: M = prefilled(commands);
     let mut events = Vec::with_capacity(4096);
     let mut samples: Vec<u64> = commands
         .timed

@@ -1,0 +1,538 @@
+//! A long stream of commands of every kind, from several roles at once, while workers are
+//! terminated: at its end every table is what the naive exchange makes of the journal.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use tests::audit;
+use tests::random::{Random, seed};
+use tests::venues::{WORKERS, fund};
+use tests::{Session, Venue, wait_until};
+use venue::cluster::SUPERUSER;
+
+/// The environment variable that says how many commands to send.
+const COMMANDS_VARIABLE: &str = "PG_EXCHANGE_COMMANDS";
+const COMMANDS: u64 = 60_000;
+
+/// Roles that trade, each with two accounts.
+const ROLES: u64 = 4;
+
+/// Symbol, tick size, lot size, highest price and currency. The small range of prices is for the
+/// naive exchange, which looks at each of them in every auction.
+const INSTRUMENTS: [(&str, &str, i64, &str, &str); 3] = [
+    ("ALFA", "0.01", 1, "20", "USD"),
+    ("BRAVO", "0.25", 10, "500", "USD"),
+    ("CHARLIE", "0.005", 1, "10", "EUR"),
+];
+
+/// Prices lie around so many ticks.
+const MIDDLE: i64 = 1_000;
+
+/// Open orders of one role above which it rather cancels: the naive exchange goes through all of
+/// them with every command.
+const MANY_OPEN_ORDERS: usize = 25;
+
+/// What happens to those who ask at random: a value out of range or terms that do not go together,
+/// nothing of that name, more than there is, not in this state.
+const HARMLESS: [&str; 4] = ["22023", "42704", "23514", "55000"];
+
+fn commands() -> u64 {
+    std::env::var(COMMANDS_VARIABLE).map_or(COMMANDS, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{COMMANDS_VARIABLE} is no number: {text}"))
+    })
+}
+
+/// What all who take part share.
+struct Progress {
+    /// How many commands are to be sent.
+    wanted: u64,
+    /// How many were.
+    sent: AtomicU64,
+    /// The time of the exchange, microseconds since 2000-01-01 UTC.
+    time_us: AtomicI64,
+}
+
+impl Progress {
+    fn is_over(&self) -> bool {
+        self.sent() >= self.wanted
+    }
+
+    fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
+fn time(time_us: i64) -> String {
+    format!("timestamptz '2000-01-01 00:00Z' + {time_us} * interval '1 us'")
+}
+
+/// A session whose calls wait as long as it takes a worker to come back.
+fn patient(venue: &Venue, role: &str) -> Session {
+    let mut session = venue.session(role);
+    session.run("SET exchange.order_timeout = '60s'");
+    session
+}
+
+/// Runs a call that may be declined; its rows, if it was not.
+fn attempt(session: &mut Session, call: &str) -> Option<Vec<String>> {
+    match session.try_rows(call) {
+        Ok(rows) => Some(rows),
+        Err(failure) => {
+            assert!(HARMLESS.contains(&&*failure.code), "{call}\n{failure}");
+            None
+        }
+    }
+}
+
+/// Somebody who sends orders of every kind for two accounts.
+struct Trader {
+    session: Session,
+    random: Random,
+    progress: Arc<Progress>,
+    accounts: [i64; 2],
+    open: Vec<i64>,
+    names: i64,
+}
+
+impl Trader {
+    fn trade(mut self) {
+        while !self.progress.is_over() {
+            let sent = self.act();
+            self.progress.sent.fetch_add(sent, Ordering::Relaxed);
+        }
+    }
+
+    /// Does something, and returns how many commands that were.
+    fn act(&mut self) -> u64 {
+        if self.open.len() > MANY_OPEN_ORDERS {
+            let many = self.open.split_off(MANY_OPEN_ORDERS / 3);
+            let call =
+                format!("SELECT order_id FROM exchange.cancel_orders(ARRAY{many:?}::bigint[])");
+            self.session.rows(&call);
+            return many.len() as u64;
+        }
+        match self.random.between(0, 999) {
+            0..100 => return self.place_many(),
+            100..550 => {
+                let arguments = self.order();
+                self.ask(&format!("place_order({arguments})"));
+            }
+            550..700 => self.change("cancel_order({})"),
+            700..780 => {
+                let by = self.random.between(1, 6) * 10;
+                self.change(&format!("reduce_order({{}}, {by})"));
+            }
+            780..930 => {
+                let change = self.replacement();
+                self.change(&format!("replace_order({{}}, {change})"));
+            }
+            930..960 => {
+                let (name, account) = (self.name(), self.account());
+                self.ask(&format!("cancel_client_order({name}, {account})"));
+            }
+            960..970 => {
+                let durability = if self.random.per_cent(50) { "on" } else { "off" };
+                self.session.run(&format!("SET synchronous_commit = {durability}"));
+                return 0;
+            }
+            970..972 => {
+                let account = self.account();
+                attempt(&mut self.session, &format!("SELECT exchange.kill_switch({account})"));
+            }
+            _ => {
+                let side = *self.random.pick(&["NULL", "'buy'", "'sell'"]);
+                let (symbol, account) = (self.random.pick(&INSTRUMENTS).0, self.account());
+                let call = format!("SELECT exchange.mass_cancel({account}, '{symbol}', {side})");
+                attempt(&mut self.session, &call);
+            }
+        }
+        1
+    }
+
+    fn account(&mut self) -> i64 {
+        *self.random.pick(&self.accounts)
+    }
+
+    /// A name that was used not long ago, or a new one.
+    fn name(&mut self) -> String {
+        self.names += i64::from(self.random.per_cent(70));
+        let back = self.random.between(0, 3);
+        format!("'order {}'", self.names - back)
+    }
+
+    /// Calls a function that answers with orders, and keeps those that are open.
+    fn ask(&mut self, call: &str) {
+        let query = format!("SELECT order_id, status FROM exchange.{call}");
+        for answer in attempt(&mut self.session, &query).into_iter().flatten() {
+            let (id, status) = answer.split_once('|').expect("there are two columns");
+            let id = id.parse().expect("an id is a number");
+            if ["open", "partially_filled"].contains(&status) {
+                if !self.open.contains(&id) {
+                    self.open.push(id);
+                }
+            } else {
+                self.open.retain(|open| *open != id);
+            }
+        }
+    }
+
+    /// Changes one of the orders that were open when they were last heard of.
+    fn change(&mut self, call: &str) {
+        if !self.open.is_empty() {
+            let id = self.random.pick(&self.open).to_string();
+            self.ask(&call.replace("{}", &id));
+        }
+    }
+
+    fn replacement(&mut self) -> String {
+        // Of another instrument this may be off the tick, which is declined.
+        let (_, tick, ..) = *self.random.pick(&INSTRUMENTS);
+        let price = format!("price => {}", self.price(tick, 30));
+        let quantity = format!("quantity => {}", self.random.between(1, 40) * 10);
+        match self.random.between(0, 2) {
+            0 => price,
+            1 => quantity,
+            _ => format!("{price}, {quantity}"),
+        }
+    }
+
+    fn price(&mut self, tick: &str, away: i64) -> String {
+        format!("{} * {tick}", MIDDLE + self.random.between(-away, away))
+    }
+
+    fn place_many(&mut self) -> u64 {
+        let length = self.random.between(2, 120);
+        let mut columns: [Vec<String>; 7] = Default::default();
+        for _ in 0..length {
+            let (symbol, tick, ..) = *self.random.pick(&INSTRUMENTS);
+            let name = if self.random.per_cent(20) { self.name() } else { "NULL".to_owned() };
+            let order = [
+                format!("'{symbol}'"),
+                format!("'{}'", self.random.pick(&["buy", "sell"])),
+                self.price(tick, 15),
+                (self.random.between(1, 40) * 10).to_string(),
+                format!("'{}'", self.random.pick(&["GTC", "IOC", "IOC", "IOC", "FOK", "DAY"])),
+                self.account().to_string(),
+                name,
+            ];
+            columns.iter_mut().zip(order).for_each(|(column, value)| column.push(value));
+        }
+        let [symbols, sides, prices, quantities, times, accounts, names] =
+            columns.map(|column| format!("ARRAY[{}]", column.join(", ")));
+        self.ask(&format!(
+            "place_orders({symbols}, {sides}::exchange.side[], {prices}, {quantities},
+                          {times}::exchange.time_in_force[], {accounts}, {names}::text[])"
+        ));
+        length as u64
+    }
+
+    /// The arguments of one order of any kind.
+    fn order(&mut self) -> String {
+        let (symbol, tick, ..) = *self.random.pick(&INSTRUMENTS);
+        let (side, account) = (*self.random.pick(&["buy", "sell"]), self.account());
+        let quantity = self.random.between(1, 40) * 10;
+        let away = if self.random.per_cent(3) { 120 } else { 25 };
+        let price = self.price(tick, away);
+        let (order_type, price, time_in_force, terms) = self.kind(tick, price, quantity);
+        let mode = *self.random.pick(&[
+            "cancel_newest",
+            "cancel_oldest",
+            "cancel_both",
+            "decrement",
+            "allow",
+        ]);
+        let mut arguments = format!(
+            "'{symbol}', '{side}', {price}, {quantity}, '{time_in_force}', {account},
+             order_type => '{order_type}', self_trade_prevention => '{mode}'{terms}"
+        );
+        if self.random.per_cent(20) {
+            arguments += &format!(", client_order_id => {}", self.name());
+        }
+        if self.random.per_cent(15) && !self.open.is_empty() {
+            let other = self.random.pick(&self.open);
+            arguments += &format!(", one_cancels_other => {other}");
+        }
+        arguments
+    }
+
+    /// Order type, price, time in force and the terms that go with them.
+    fn kind(
+        &mut self,
+        tick: &str,
+        price: String,
+        quantity: i64,
+    ) -> (&'static str, String, &'static str, String) {
+        let part = self.random.between(1, quantity / 10) * 10;
+        let stays = *self.random.pick(&["GTC", "GTC", "DAY"]);
+        let stop = format!(", stop_price => {}", self.price(tick, 25));
+        let trigger =
+            format!(", stop_trigger => '{}'", self.random.pick(&["last_trade", "best_quote"]));
+        let none = String::new();
+        let or_null = if self.random.per_cent(70) { "NULL".to_owned() } else { price.clone() };
+        match self.random.between(0, 99) {
+            0..30 => {
+                let time = *self.random.pick(&["GTC", "GTC", "IOC", "FOK", "DAY"]);
+                ("limit", price, time, none)
+            }
+            30..40 => ("market", or_null, *self.random.pick(&["GTC", "IOC", "FOK"]), none),
+            40..43 => ("market", or_null, "IOC", format!(", minimum_quantity => {part}")),
+            43..49 => ("stop", or_null, stays, stop + &trigger),
+            49..56 => ("stop_limit", price, stays, stop + &trigger),
+            56..62 => {
+                let trail = format!(", trail => {} * {tick}", self.random.between(1, 15));
+                ("trailing_stop", or_null, stays, trail)
+            }
+            62..70 => {
+                let peg = *self.random.pick(&["best_bid", "best_ask", "midpoint"]);
+                ("pegged", price, stays, format!(", peg => '{peg}'"))
+            }
+            70..76 => {
+                let post_only = *self.random.pick(&["reject", "slide"]);
+                ("limit", price, stays, format!(", post_only => '{post_only}'"))
+            }
+            76..82 => ("limit", price, stays, format!(", display_quantity => {part}")),
+            82..87 => ("limit", price, stays, ", hidden => true".to_owned()),
+            87..92 => ("limit", price, stays, ", all_or_none => true".to_owned()),
+            92..95 => ("limit", price, stays, format!(", minimum_quantity => {part}")),
+            _ => {
+                let now = self.progress.time_us.load(Ordering::Relaxed);
+                let end = now + self.random.between(-1_000_000, 240_000_000);
+                ("limit", price, "GTD", format!(", expire_at => {}", time(end)))
+            }
+        }
+    }
+}
+
+/// Whoever runs the venue, and the clock.
+struct Operator {
+    session: Session,
+    random: Random,
+    progress: Arc<Progress>,
+    accounts: i64,
+}
+
+impl Operator {
+    fn operate(mut self) {
+        let mut next = 0;
+        while !self.progress.is_over() {
+            next += 30;
+            wait_until("the traders go on", || {
+                self.progress.sent() >= next || self.progress.is_over()
+            });
+            let call = self.call();
+            attempt(&mut self.session, &call);
+            if self.random.per_cent(50) {
+                self.set_right();
+            }
+            self.advance();
+        }
+    }
+
+    /// Lets everybody trade again.
+    fn set_right(&mut self) {
+        self.session.run(
+            "SELECT exchange.resume_instrument(symbol) FROM exchange.instrument_states WHERE halted;
+             SELECT exchange.verify_account(account_id) FROM exchange.accounts
+             WHERE status = 'suspended'",
+        );
+        attempt(
+            &mut self.session,
+            "SELECT exchange.release_kill_switch(account_id) FROM exchange.accounts
+             WHERE kill_switch",
+        );
+    }
+
+    /// Moves the clock: mostly by moments, and over the night.
+    fn advance(&mut self) {
+        let until = match self.random.between(0, 99) {
+            0..75 => self.random.between(1, 5_000_000),
+            75..97 => self.random.between(1, 300_000_000),
+            _ => self.random.between(1, 7_200_000_000),
+        };
+        let now = self.progress.time_us.load(Ordering::Relaxed);
+        let until = match &*self.session.one("SELECT market FROM exchange.pg_stat_exchange") {
+            "closed" | "pre_open" | "closing_auction" if self.random.per_cent(40) => "coalesce((SELECT next_phase_at FROM exchange.pg_stat_exchange),
+                                  (SELECT max(pre_open_at) FROM exchange.trading_days))"
+                .to_owned(),
+            _ => time(now + until),
+        };
+        let moved = self.session.number(&format!(
+            "SELECT (extract(epoch FROM exchange.advance_clock(coalesce({until}, {}))) * 1000000)::bigint
+                    - 946684800000000",
+            time(now + 3_600_000_000)
+        ));
+        self.progress.time_us.store(moved, Ordering::Relaxed);
+    }
+
+    /// Something that only the venue may do.
+    fn call(&mut self) -> String {
+        let account = self.random.between(1, self.accounts);
+        let (symbol, tick, _, _, currency) = *self.random.pick(&INSTRUMENTS);
+        let amount = format!("{}.000000001", self.random.between(1, 5_000));
+        let few = self.random.between(1, 500);
+        let price = format!("{} * {tick}", MIDDLE + self.random.between(-10, 10));
+        let or_null = |random: &mut Random, value: String| {
+            if random.per_cent(60) { "NULL".to_owned() } else { value }
+        };
+        let call = match self.random.between(0, 99) {
+            0..8 => format!("deposit({account}, '{currency}', {amount})"),
+            8..14 => format!("withdraw({account}, '{currency}', {amount})"),
+            14..20 => format!("deposit_shares({account}, '{symbol}', {few})"),
+            20..26 => format!("withdraw_shares({account}, '{symbol}', {few})"),
+            26..32 => {
+                let name = *self.random.pick(&["NULL", "'rebate'", "'dear'", "'even'"]);
+                format!("set_fee_schedule({account}, {name})")
+            }
+            32..36 => format!("set_credit_limit({account}, '{currency}', {amount})"),
+            36..40 => format!("set_short_limit({account}, '{symbol}', {few})"),
+            40..46 => {
+                let account = or_null(&mut self.random, account.to_string());
+                let quantity = or_null(&mut self.random, (few + 100).to_string());
+                let value = or_null(&mut self.random, format!("{few} * 50"));
+                let daily = or_null(&mut self.random, format!("{few} * 100"));
+                let open = or_null(&mut self.random, (few / 50 + 5).to_string());
+                format!(
+                    "set_risk_limits({account}, '{symbol}', {quantity}, {value},
+                                     {daily}, {daily}, {daily} * 12, {daily} * 12, {open})"
+                )
+            }
+            46..52 => format!("set_risk_limits({account}, '{symbol}')"),
+            52..56 => format!("set_risk_limits(NULL, '{symbol}')"),
+            56..61 => {
+                let collar = or_null(&mut self.random, "0.06".to_owned());
+                let band = or_null(&mut self.random, "0.012".to_owned());
+                format!("set_price_rules('{symbol}', {collar}, {band}, '1 minute', 0.02)")
+            }
+            61..64 => format!("set_reference_price('{symbol}', {price})"),
+            64..67 => format!("halt_instrument('{symbol}')"),
+            67..69 => "halt_instrument()".to_owned(),
+            69..75 => "resume_instrument()".to_owned(),
+            75..78 => format!("suspend_account({account})"),
+            78..84 => format!("verify_account({account})"),
+            84..90 => format!("release_kill_switch({account})"),
+            90..94 => {
+                let chosen = "(SELECT max(trade_id) FROM exchange.trades)";
+                format!("bust_trade({chosen} - {few} / 50)")
+            }
+            94 => "close_market()".to_owned(),
+            95 => "open_market()".to_owned(),
+            96 => format!("set_rate_limit('mixed_{}', 1000000, 100000)", account % 4),
+            _ => {
+                let worker = self.random.pick(&WORKERS);
+                return format!(
+                    "SELECT pg_terminate_backend(pid) FROM exchange.workers
+                     WHERE worker = '{worker}' AND pid IS NOT NULL"
+                );
+            }
+        };
+        format!("SELECT exchange.{call}")
+    }
+}
+
+/// A venue that trades by its calendar and a simulated clock, on the morning of a day.
+fn venue_of_a_morning() -> (Venue, i64) {
+    let venue = Venue::start(&[
+        ("exchange.simulated_clock", "on"),
+        ("exchange.calendar", "on"),
+        ("exchange.client_order_window", "3000"),
+        ("exchange.maximum_open_orders", "300"),
+    ]);
+    let mut superuser = venue.superuser();
+    for (symbol, tick, lot, highest, currency) in INSTRUMENTS {
+        superuser.run(&format!(
+            "SELECT exchange.create_instrument('{symbol}', {tick}, {lot}, {highest}, '{currency}')"
+        ));
+    }
+    superuser.run(
+        "SELECT exchange.create_fee_schedule('rebate', -0.0002, 0.0003);
+         SELECT exchange.create_fee_schedule('dear', 0.01, 0.02, 0.005);
+         SELECT exchange.create_fee_schedule('even', 0.000001, 0.000001)",
+    );
+    let time_us = superuser.number(
+        "SELECT (extract(epoch FROM exchange.advance_clock('2026-11-24 09:00 America/New_York'))
+                 * 1000000)::bigint - 946684800000000",
+    );
+    (venue, time_us)
+}
+
+#[test]
+fn every_kind_of_command_ends_in_the_tables_of_the_oracle() {
+    let seed = seed();
+    let (venue, time_us) = venue_of_a_morning();
+    let progress = Arc::new(Progress {
+        wanted: commands(),
+        sent: AtomicU64::new(0),
+        time_us: AtomicI64::new(time_us),
+    });
+    let mut superuser = venue.superuser();
+    let mut threads = Vec::new();
+    for number in 0..ROLES {
+        let role = format!("mixed_{number}");
+        superuser.run(&format!("CREATE ROLE {role} LOGIN; GRANT exchange_trader TO {role}"));
+        let accounts = [(); 2].map(|()| {
+            let account = superuser.number(&format!("SELECT exchange.open_account('{role}')"));
+            superuser.run(&format!("SELECT exchange.verify_account({account})"));
+            account
+        });
+        let trader = Trader {
+            session: patient(&venue, &role),
+            random: Random::new(seed, number),
+            progress: Arc::clone(&progress),
+            accounts,
+            open: Vec::new(),
+            names: 10,
+        };
+        // One of the two is rich; the other has little, and owes soon.
+        fund(&mut superuser, &format!("account_id = {}", accounts[0]), "true");
+        superuser.run(&format!(
+            "SELECT exchange.deposit({poor}, 'USD', 30000), exchange.deposit({poor}, 'EUR', 9000),
+                    exchange.deposit_shares({poor}, 'ALFA', 2000)",
+            poor = accounts[1]
+        ));
+        threads.push(std::thread::spawn(move || trader.trade()));
+    }
+    let accounts = superuser.number("SELECT count(*) FROM exchange.accounts");
+    let operator = Operator {
+        session: patient(&venue, SUPERUSER),
+        random: Random::new(seed, ROLES),
+        progress,
+        accounts,
+    };
+    threads.push(std::thread::spawn(move || operator.operate()));
+    for thread in threads {
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+
+    let verdict = audit::assert_sound(&venue, &[]);
+    assert!(verdict.commands >= commands(), "{verdict}");
+    assert_worth_looking_at(&mut superuser);
+    // The tables are all that the next start has, and it sees the same exchange in them.
+    venue.restart();
+    audit::assert_sound(&venue, &[]);
+    assert_eq!(venue.worker_complaints_since(0), [""; 0]);
+}
+
+/// Whether everything happened that can.
+fn assert_worth_looking_at(session: &mut Session) {
+    for (what, column, least) in [
+        ("order types", "order_type", 6),
+        ("times in force", "time_in_force", 5),
+        ("statuses", "status", 4),
+        ("reasons for rejects", "reject_reason", 12),
+        ("reasons for cancels", "cancel_reason", 9),
+    ] {
+        let seen = session.rows(&format!(
+            "SELECT {column}, count(*) FROM exchange.orders WHERE {column} IS NOT NULL
+             GROUP BY 1 ORDER BY 1"
+        ));
+        println!("{what}: {seen:?}");
+        assert!(seen.len() >= least, "too few {what}: {seen:?}");
+    }
+    let rare = session.one(
+        "SELECT count(*) FILTER (WHERE in_auction) > 0, count(busted_at) > 0, count(*) > 500,
+                (SELECT count(*) FROM exchange.client_orders) > 100,
+                (SELECT count(DISTINCT trade_date) FROM exchange.positions) > 1
+         FROM exchange.trades",
+    );
+    assert_eq!(rare, "t|t|t|t|t", "auctions, busts, trades, names, days");
+}
