@@ -77,16 +77,17 @@ pub fn next(bytes: &mut Bytes, exchange: &impl View) -> Step {
             Err(_) => return Step::Nothing,
         },
     };
-    let draw = &mut Draw { bytes, counters: exchange.counters() };
+    let draw = &mut Draw { bytes, exchange, counters: exchange.counters() };
     Step::Command(time_delta_us, draw.command(kind % 0x30))
 }
 
-struct Draw<'a, 'b> {
+struct Draw<'a, 'b, V> {
     bytes: &'a mut Bytes<'b>,
+    exchange: &'a V,
     counters: Counters,
 }
 
-impl Draw<'_, '_> {
+impl<V: View> Draw<'_, '_, V> {
     fn command(&mut self, kind: u8) -> Command {
         match kind {
             0..7 => Command::PlaceOrder(self.new_order()),
@@ -96,16 +97,16 @@ impl Draw<'_, '_> {
                 Command::PlaceOrderWithTerms(new, terms)
             }
             22 | 23 => Command::CancelOrder {
-                order_id: self.recent_order(),
+                order_id: self.some_order(),
                 participant: self.participant(),
             },
             24 => Command::ReduceOrder {
-                order_id: self.recent_order(),
+                order_id: self.some_order(),
                 participant: self.participant(),
                 by: self.quantity(),
             },
             7 | 25 | 26 => Command::ReplaceOrder {
-                order_id: self.recent_order(),
+                order_id: self.some_order(),
                 participant: self.participant(),
                 price_ticks: self.bytes.one_of(&[1, 1, 1, 0]) * self.price(),
                 quantity: self.bytes.one_of(&[1, 1, 1, 0]) * self.quantity(),
@@ -259,7 +260,7 @@ impl Draw<'_, '_> {
             terms.session = self.bytes.within(0..4);
         }
         if linked == 3 {
-            terms.linked_order = self.recent_order();
+            terms.linked_order = self.some_order();
         }
         if dated == 3 {
             new.time_in_force = TimeInForce::GoodTillDate;
@@ -383,8 +384,23 @@ impl Draw<'_, '_> {
         ClientOrderId::new(self.bytes.one_of(&["a", "b", "c"])).expect("it is short")
     }
 
-    fn recent_order(&mut self) -> OrderId {
-        (self.counters.sequence + 1).saturating_sub(self.bytes.within(0..40))
+    /// An open order, or the number of one of the last commands.
+    fn some_order(&mut self) -> OrderId {
+        let byte = self.bytes.byte();
+        let open = if byte < 0xd0 { self.open_orders() } else { Vec::new() };
+        match open.len() {
+            0 => (self.counters.sequence + 1).saturating_sub(u64::from(byte) % 32),
+            count => open[usize::from(byte) % count],
+        }
+    }
+
+    fn open_orders(&self) -> Vec<OrderId> {
+        let instruments = 1..=self.exchange.instruments().len() as InstrumentId;
+        let orders = instruments.flat_map(|id| {
+            let buys = self.exchange.queue(id, Side::Buy);
+            buys.chain(self.exchange.queue(id, Side::Sell)).chain(self.exchange.waiting(id))
+        });
+        orders.map(|order| order.order_id).collect()
     }
 
     /// Not much before or after now.

@@ -304,6 +304,18 @@ examples! {
         assert_eq!(desk.place(buy(4, 5, 100)), ["a trades 5 at 100 with d"]);
     }
 
+    fn the_best_all_or_none_order_is_the_first(desk: Desk::open()) {
+        desk.place(buy(1, 8, 100).all_or_none());
+        desk.place(buy(2, 8, 101).all_or_none());
+        desk.place(buy(1, 8, 101).all_or_none());
+        assert_eq!(desk.place(sell(3, 5, 100)), ["d rests 5 at 100"]);
+        assert_eq!(desk.place(sell(4, 3, 100)), [
+            "e rests 3 at 100",
+            "d trades 5 at 100 with b",
+            "e trades 3 at 100 with b",
+        ]);
+    }
+
     // Stop orders.
 
     fn stop_orders_become_market_orders(desk: Desk::open()) {

@@ -158,7 +158,10 @@ const TAMPERED: &[(&str, &str)] = &[
     ("UPDATE exchange.engine_state SET last_trade_id = 1", "exchange.engine_state"),
     ("UPDATE exchange.accounts SET owner = 'postgres'", "exchange.accounts"),
     ("UPDATE exchange.accounts SET kill_switch = true WHERE account_id = 3", "exchange.accounts"),
-    ("UPDATE exchange.participants SET burst = 5 WHERE participant_id = 2", "exchange.participants"),
+    (
+        "UPDATE exchange.participants SET burst = 5 WHERE participant_id = 2",
+        "exchange.participants",
+    ),
     ("UPDATE exchange.currencies SET fees = fees + 0.000000001", "exchange.currencies"),
     (
         "INSERT INTO exchange.fee_schedules VALUES (1, 'free', 0, 0, 0, now())",

@@ -1,6 +1,8 @@
 //! The tests of the whole exchange, by theme.
 
+mod accounts;
 mod catalog;
+mod client_order_ids;
 mod concurrency;
 mod crash;
 mod documentation;
@@ -12,6 +14,8 @@ mod order_entry;
 mod order_types;
 mod phases;
 mod privileges;
+mod rate_limits;
 mod replication;
 mod semantics;
+mod sessions;
 mod tables_and_market_data;

@@ -10,7 +10,7 @@ use tests::venues::{WORKERS, fund};
 use tests::{Session, Venue, wait_until};
 use venue::cluster::SUPERUSER;
 
-/// The environment variable that says how many commands to send.
+/// The environment variable that says how many commands there are to be.
 const COMMANDS_VARIABLE: &str = "PG_EXCHANGE_COMMANDS";
 const COMMANDS: u64 = 60_000;
 
@@ -44,21 +44,21 @@ fn commands() -> u64 {
 
 /// What all who take part share.
 struct Progress {
-    /// How many commands are to be sent.
+    /// How many commands there are to be.
     wanted: u64,
-    /// How many were.
-    sent: AtomicU64,
+    /// How many the exchange has executed.
+    matched: AtomicU64,
     /// The time of the exchange, microseconds since 2000-01-01 UTC.
     time_us: AtomicI64,
 }
 
 impl Progress {
     fn is_over(&self) -> bool {
-        self.sent() >= self.wanted
+        self.matched() >= self.wanted
     }
 
-    fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
+    fn matched(&self) -> u64 {
+        self.matched.load(Ordering::Relaxed)
     }
 }
 
@@ -97,22 +97,22 @@ struct Trader {
 impl Trader {
     fn trade(mut self) {
         while !self.progress.is_over() {
-            let sent = self.act();
-            self.progress.sent.fetch_add(sent, Ordering::Relaxed);
+            self.act();
+            let matched = self.session.number("SELECT exchange.wait_for('matched')");
+            self.progress.matched.fetch_max(matched.unsigned_abs(), Ordering::Relaxed);
         }
     }
 
-    /// Does something, and returns how many commands that were.
-    fn act(&mut self) -> u64 {
+    fn act(&mut self) {
         if self.open.len() > MANY_OPEN_ORDERS {
             let many = self.open.split_off(MANY_OPEN_ORDERS / 3);
             let call =
                 format!("SELECT order_id FROM exchange.cancel_orders(ARRAY{many:?}::bigint[])");
             self.session.rows(&call);
-            return many.len() as u64;
+            return;
         }
         match self.random.between(0, 999) {
-            0..100 => return self.place_many(),
+            0..100 => self.place_many(),
             100..550 => {
                 let arguments = self.order();
                 self.ask(&format!("place_order({arguments})"));
@@ -133,7 +133,6 @@ impl Trader {
             960..970 => {
                 let durability = if self.random.per_cent(50) { "on" } else { "off" };
                 self.session.run(&format!("SET synchronous_commit = {durability}"));
-                return 0;
             }
             970..972 => {
                 let account = self.account();
@@ -146,7 +145,6 @@ impl Trader {
                 attempt(&mut self.session, &call);
             }
         }
-        1
     }
 
     fn account(&mut self) -> i64 {
@@ -200,7 +198,7 @@ impl Trader {
         format!("{} * {tick}", MIDDLE + self.random.between(-away, away))
     }
 
-    fn place_many(&mut self) -> u64 {
+    fn place_many(&mut self) {
         let length = self.random.between(2, 120);
         let mut columns: [Vec<String>; 7] = Default::default();
         for _ in 0..length {
@@ -223,7 +221,6 @@ impl Trader {
             "place_orders({symbols}, {sides}::exchange.side[], {prices}, {quantities},
                           {times}::exchange.time_in_force[], {accounts}, {names}::text[])"
         ));
-        length as u64
     }
 
     /// The arguments of one order of any kind.
@@ -313,11 +310,10 @@ struct Operator {
 
 impl Operator {
     fn operate(mut self) {
-        let mut next = 0;
         while !self.progress.is_over() {
-            next += 30;
+            let next = self.progress.matched() + 30;
             wait_until("the traders go on", || {
-                self.progress.sent() >= next || self.progress.is_over()
+                self.progress.matched() >= next || self.progress.is_over()
             });
             let call = self.call();
             attempt(&mut self.session, &call);
@@ -350,11 +346,11 @@ impl Operator {
             _ => self.random.between(1, 7_200_000_000),
         };
         let now = self.progress.time_us.load(Ordering::Relaxed);
-        let until = match &*self.session.one("SELECT market FROM exchange.pg_stat_exchange") {
-            "closed" | "pre_open" | "closing_auction" if self.random.per_cent(40) => "coalesce((SELECT next_phase_at FROM exchange.pg_stat_exchange),
-                                  (SELECT max(pre_open_at) FROM exchange.trading_days))"
-                .to_owned(),
-            _ => time(now + until),
+        let market = self.session.one("SELECT market FROM exchange.pg_stat_exchange");
+        let until = if market != "continuous" && self.random.per_cent(40) {
+            "(SELECT next_phase_at FROM exchange.pg_stat_exchange)".to_owned()
+        } else {
+            time(now + until)
         };
         let moved = self.session.number(&format!(
             "SELECT (extract(epoch FROM exchange.advance_clock(coalesce({until}, {}))) * 1000000)::bigint
@@ -461,7 +457,7 @@ fn every_kind_of_command_ends_in_the_tables_of_the_oracle() {
     let (venue, time_us) = venue_of_a_morning();
     let progress = Arc::new(Progress {
         wanted: commands(),
-        sent: AtomicU64::new(0),
+        matched: AtomicU64::new(0),
         time_us: AtomicI64::new(time_us),
     });
     let mut superuser = venue.superuser();
