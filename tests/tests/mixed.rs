@@ -1,20 +1,24 @@
 //! A long stream of commands of every kind, from several roles at once, while workers are
-//! terminated: at its end every table is what the naive exchange makes of the journal.
+//! terminated and sessions end: at its end every table is what the naive exchange makes of the
+//! journal. Once by a simulated clock, over many days of the calendar, and once by the real one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 
 use tests::audit;
 use tests::random::{Random, seed};
 use tests::venues::{WORKERS, fund};
-use tests::{Session, Venue, wait_until};
-use venue::cluster::SUPERUSER;
+use tests::{Session, Venue, processes, wait_until};
+use venue::cluster::{DATABASE, SUPERUSER};
+use venue::connection::Connection;
 
 /// The environment variable that says how many commands there are to be.
 const COMMANDS_VARIABLE: &str = "PG_EXCHANGE_COMMANDS";
 const COMMANDS: u64 = 60_000;
 
-/// Roles that trade, each with two accounts.
+/// Roles that trade, each with two accounts, and three that cannot trade.
 const ROLES: u64 = 4;
 
 /// Symbol, tick size, lot size, highest price and currency. The small range of prices is for the
@@ -32,9 +36,32 @@ const MIDDLE: i64 = 1_000;
 /// them with every command.
 const MANY_OPEN_ORDERS: usize = 25;
 
+/// Bounds of the venue that are soon reached.
+const TIGHT: [(&str, &str); 4] = [
+    ("exchange.client_order_window", "3000"),
+    ("exchange.maximum_open_orders", "120"),
+    ("exchange.maximum_price_levels", "64"),
+    ("exchange.maximum_positions", "25"),
+];
+
 /// What happens to those who ask at random: a value out of range or terms that do not go together,
-/// nothing of that name, more than there is, not in this state.
-const HARMLESS: [&str; 4] = ["22023", "42704", "23514", "55000"];
+/// nothing of that name, another's order, more than there is, more orders than the rate limit
+/// allows, no room for a position, not in this state.
+const HARMLESS: [&str; 7] = ["22023", "42704", "42501", "23514", "53400", "54000", "55000"];
+
+/// Calls that are mistakes whatever the state of the exchange is, and what is said to them.
+const MISTAKES: [(&str, &str); 10] = [
+    ("place_order('ALFA', 'buy', 10, NULL)", "22004"),
+    ("place_order('ALFA', 'buy', NULL, 10)", "22004"),
+    ("place_order('ALFA', 'buy', 10, 9000000000000000000)", "22003"),
+    ("place_order('ALFA', 'buy', 10, 0)", "22023"),
+    ("place_order('ALFA', 'buy', 20.01, 10)", "22023"),
+    ("place_order('BRAVO', 'sell', 250, 15)", "22023"),
+    ("place_order('ALFA', 'buy', 10, 10, 'IOC', post_only => 'slide')", "22023"),
+    ("place_order('DELTA', 'buy', 10, 10)", "42704"),
+    ("place_orders(ARRAY['ALFA', 'ALFA'], '{buy}', '{10}', '{10}')", "2202E"),
+    ("cancel_order(9000000000000000000)", "42704"),
+];
 
 fn commands() -> u64 {
     std::env::var(COMMANDS_VARIABLE).map_or(COMMANDS, |text| {
@@ -48,8 +75,36 @@ struct Progress {
     wanted: u64,
     /// How many the exchange has executed.
     matched: AtomicU64,
-    /// The time of the exchange, microseconds since 2000-01-01 UTC.
-    time_us: AtomicI64,
+    clock: Clock,
+}
+
+/// By what the exchange tells the time.
+enum Clock {
+    /// The operating system's.
+    Real,
+    /// One that the operator moves: microseconds since 2000-01-01 UTC.
+    Simulated(AtomicI64),
+}
+
+impl Clock {
+    /// The time so many microseconds from now, in SQL.
+    fn in_us(&self, distance_us: i64) -> String {
+        match self {
+            Self::Real => format!("clock_timestamp() + {distance_us} * interval '1 us'"),
+            Self::Simulated(now_us) => {
+                let time_us = now_us.load(Ordering::Relaxed) + distance_us;
+                format!("timestamptz '2000-01-01 00:00Z' + {time_us} * interval '1 us'")
+            }
+        }
+    }
+
+    /// A time so short that much of what ends then ends while orders are traded.
+    fn moment_us(&self) -> i64 {
+        match self {
+            Self::Real => 5_000,
+            Self::Simulated(_) => 60_000_000,
+        }
+    }
 }
 
 impl Progress {
@@ -62,13 +117,9 @@ impl Progress {
     }
 }
 
-fn time(time_us: i64) -> String {
-    format!("timestamptz '2000-01-01 00:00Z' + {time_us} * interval '1 us'")
-}
-
 /// A session whose calls wait as long as it takes a worker to come back.
-fn patient(venue: &Venue, role: &str) -> Session {
-    let mut session = venue.session(role);
+fn patient(connection: &Connection) -> Session {
+    let mut session = Session::connect(connection);
     session.run("SET exchange.order_timeout = '60s'");
     session
 }
@@ -84,23 +135,28 @@ fn attempt(session: &mut Session, call: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Somebody who sends orders of every kind for two accounts.
+/// Somebody who sends orders of every kind for two accounts, and now and then for others.
 struct Trader {
+    connection: Connection,
     session: Session,
     random: Random,
     progress: Arc<Progress>,
     accounts: [i64; 2],
+    /// Accounts that cannot trade: not verified, closed, and without money and shares.
+    useless: [i64; 3],
     open: Vec<i64>,
     names: i64,
 }
 
 impl Trader {
-    fn trade(mut self) {
+    /// Trades until there are enough commands. The session lives on: its end is a command too.
+    fn trade(mut self) -> Self {
         while !self.progress.is_over() {
             self.act();
             let matched = self.session.number("SELECT exchange.wait_for('matched')");
             self.progress.matched.fetch_max(matched.unsigned_abs(), Ordering::Relaxed);
         }
+        self
     }
 
     fn act(&mut self) {
@@ -117,7 +173,10 @@ impl Trader {
                 let arguments = self.order();
                 self.ask(&format!("place_order({arguments})"));
             }
-            550..700 => self.change("cancel_order({})"),
+            550..690 => self.change("cancel_order({})"),
+            690..695 => self.meddle(),
+            695..699 => self.err(),
+            699 => self.come_back(),
             700..780 => {
                 let by = self.random.between(1, 6) * 10;
                 self.change(&format!("reduce_order({{}}, {by})"));
@@ -147,8 +206,32 @@ impl Trader {
         }
     }
 
+    /// Tries to cancel what may be another's, or is no order.
+    fn meddle(&mut self) {
+        let Some(own) = self.open.last() else { return };
+        let id = own + self.random.between(-20, 20);
+        let call = self.random.pick(&["cancel_order({})", "cancel_orders(ARRAY[{}])"]);
+        self.ask(&call.replace("{}", &format!("{id}::bigint")));
+    }
+
+    fn err(&mut self) {
+        let (call, code) = *self.random.pick(&MISTAKES);
+        let failure = self.session.failure(&format!("SELECT * FROM exchange.{call}"));
+        assert!(failure.code == code || failure.code == "53400", "{call}\n{failure}");
+    }
+
+    /// Disconnects, and connects again with orders that are bound to the session, or not.
+    fn come_back(&mut self) {
+        let pid = self.session.pid();
+        self.session = patient(&self.connection);
+        wait_until("the old session is gone", || !processes::is_alive(pid));
+        let bind = self.random.per_cent(70);
+        self.session.run(&format!("SELECT exchange.cancel_on_disconnect({bind})"));
+    }
+
     fn account(&mut self) -> i64 {
-        *self.random.pick(&self.accounts)
+        let accounts: &[i64] = if self.random.per_cent(2) { &self.useless } else { &self.accounts };
+        *self.random.pick(accounts)
     }
 
     /// A name that was used not long ago, or a new one.
@@ -199,7 +282,8 @@ impl Trader {
     }
 
     fn place_many(&mut self) {
-        let length = self.random.between(2, 120);
+        let most = if self.random.per_cent(10) { 500 } else { 60 };
+        let length = self.random.between(1, most);
         let mut columns: [Vec<String>; 7] = Default::default();
         for _ in 0..length {
             let (symbol, tick, ..) = *self.random.pick(&INSTRUMENTS);
@@ -292,9 +376,10 @@ impl Trader {
             87..92 => ("limit", price, stays, ", all_or_none => true".to_owned()),
             92..95 => ("limit", price, stays, format!(", minimum_quantity => {part}")),
             _ => {
-                let now = self.progress.time_us.load(Ordering::Relaxed);
-                let end = now + self.random.between(-1_000_000, 240_000_000);
-                ("limit", price, "GTD", format!(", expire_at => {}", time(end)))
+                let clock = &self.progress.clock;
+                let moment_us = clock.moment_us();
+                let end = clock.in_us(self.random.between(-moment_us / 20, moment_us * 4));
+                ("limit", price, "GTD", format!(", expire_at => {end}"))
             }
         }
     }
@@ -306,10 +391,13 @@ struct Operator {
     random: Random,
     progress: Arc<Progress>,
     accounts: i64,
+    /// In which phases instruments were seen.
+    phases: BTreeSet<String>,
 }
 
 impl Operator {
-    fn operate(mut self) {
+    /// Operates until there are enough commands, and returns the phases of instruments seen.
+    fn operate(mut self) -> BTreeSet<String> {
         while !self.progress.is_over() {
             let next = self.progress.matched() + 30;
             wait_until("the traders go on", || {
@@ -317,11 +405,13 @@ impl Operator {
             });
             let call = self.call();
             attempt(&mut self.session, &call);
+            self.phases.extend(self.session.rows("SELECT phase FROM exchange.quotes()"));
             if self.random.per_cent(50) {
                 self.set_right();
             }
             self.advance();
         }
+        self.phases
     }
 
     /// Lets everybody trade again.
@@ -336,28 +426,35 @@ impl Operator {
             "SELECT exchange.release_kill_switch(account_id) FROM exchange.accounts
              WHERE kill_switch",
         );
+        // The simulated clock comes to the next day, and opens the market by the calendar.
+        if matches!(self.progress.clock, Clock::Real) {
+            self.session.run(
+                "SELECT exchange.open_market() FROM exchange.pg_stat_exchange
+                 WHERE market = 'closed'",
+            );
+        }
     }
 
-    /// Moves the clock: mostly by moments, and over the night.
+    /// Moves a simulated clock: mostly by moments, and over the night.
     fn advance(&mut self) {
+        let Clock::Simulated(now_us) = &self.progress.clock else { return };
         let until = match self.random.between(0, 99) {
             0..75 => self.random.between(1, 5_000_000),
             75..97 => self.random.between(1, 300_000_000),
             _ => self.random.between(1, 7_200_000_000),
         };
-        let now = self.progress.time_us.load(Ordering::Relaxed);
         let market = self.session.one("SELECT market FROM exchange.pg_stat_exchange");
         let until = if market != "continuous" && self.random.per_cent(40) {
             "(SELECT next_phase_at FROM exchange.pg_stat_exchange)".to_owned()
         } else {
-            time(now + until)
+            self.progress.clock.in_us(until)
         };
         let moved = self.session.number(&format!(
             "SELECT (extract(epoch FROM exchange.advance_clock(coalesce({until}, {}))) * 1000000)::bigint
                     - 946684800000000",
-            time(now + 3_600_000_000)
+            self.progress.clock.in_us(3_600_000_000)
         ));
-        self.progress.time_us.store(moved, Ordering::Relaxed);
+        now_us.store(moved, Ordering::Relaxed);
     }
 
     /// Something that only the venue may do.
@@ -392,12 +489,19 @@ impl Operator {
                                      {daily}, {daily}, {daily} * 12, {daily} * 12, {open})"
                 )
             }
-            46..52 => format!("set_risk_limits({account}, '{symbol}')"),
-            52..56 => format!("set_risk_limits(NULL, '{symbol}')"),
+            46 => {
+                format!("set_risk_limits({account}, order_value => {few} * 50, open_orders => 9)")
+            }
+            47 => format!("set_risk_limits({account})"),
+            48..53 => format!("set_risk_limits({account}, '{symbol}')"),
+            53..56 => format!("set_risk_limits(NULL, '{symbol}')"),
             56..61 => {
                 let collar = or_null(&mut self.random, "0.06".to_owned());
                 let band = or_null(&mut self.random, "0.012".to_owned());
-                format!("set_price_rules('{symbol}', {collar}, {band}, '1 minute', 0.02)")
+                let halt_us = self.progress.clock.moment_us();
+                format!(
+                    "set_price_rules('{symbol}', {collar}, {band}, {halt_us} * interval '1 us', 0.02)"
+                )
             }
             61..64 => format!("set_reference_price('{symbol}', {price})"),
             64..67 => format!("halt_instrument('{symbol}')"),
@@ -412,7 +516,14 @@ impl Operator {
             }
             94 => "close_market()".to_owned(),
             95 => "open_market()".to_owned(),
-            96 => format!("set_rate_limit('mixed_{}', 1000000, 100000)", account % 4),
+            96 => {
+                let rate = or_null(&mut self.random, "20000".to_owned());
+                format!("set_rate_limit('mixed_{}', {rate}, {rate} / 50)", account % 4)
+            }
+            97 => {
+                let side = *self.random.pick(&["NULL", "'buy'", "'sell'"]);
+                format!("mass_cancel(symbol => '{symbol}', side => {side})")
+            }
             _ => {
                 let worker = self.random.pick(&WORKERS);
                 return format!(
@@ -425,14 +536,13 @@ impl Operator {
     }
 }
 
-/// A venue that trades by its calendar and a simulated clock, on the morning of a day.
-fn venue_of_a_morning() -> (Venue, i64) {
-    let venue = Venue::start(&[
-        ("exchange.simulated_clock", "on"),
-        ("exchange.calendar", "on"),
-        ("exchange.client_order_window", "3000"),
-        ("exchange.maximum_open_orders", "300"),
-    ]);
+/// A venue with instruments, and by what it tells the time. Where that is simulated it trades by
+/// the calendar, and it is the morning of a day.
+fn venue(is_simulated: bool) -> (Venue, Clock) {
+    let switch = if is_simulated { "on" } else { "off" };
+    let mut settings = TIGHT.to_vec();
+    settings.extend([("exchange.simulated_clock", switch), ("exchange.calendar", switch)]);
+    let venue = Venue::start(&settings);
     let mut superuser = venue.superuser();
     for (symbol, tick, lot, highest, currency) in INSTRUMENTS {
         superuser.run(&format!(
@@ -444,78 +554,124 @@ fn venue_of_a_morning() -> (Venue, i64) {
          SELECT exchange.create_fee_schedule('dear', 0.01, 0.02, 0.005);
          SELECT exchange.create_fee_schedule('even', 0.000001, 0.000001)",
     );
+    if !is_simulated {
+        return (venue, Clock::Real);
+    }
     let time_us = superuser.number(
         "SELECT (extract(epoch FROM exchange.advance_clock('2026-11-24 09:00 America/New_York'))
                  * 1000000)::bigint - 946684800000000",
     );
-    (venue, time_us)
+    (venue, Clock::Simulated(AtomicI64::new(time_us)))
 }
 
-#[test]
-fn every_kind_of_command_ends_in_the_tables_of_the_oracle() {
-    let seed = seed();
-    let (venue, time_us) = venue_of_a_morning();
-    let progress = Arc::new(Progress {
-        wanted: commands(),
-        matched: AtomicU64::new(0),
-        time_us: AtomicI64::new(time_us),
-    });
-    let mut superuser = venue.superuser();
-    let mut threads = Vec::new();
+/// Creates the roles and their accounts: of each role a rich one, and one that has little and
+/// owes soon.
+fn open_accounts(superuser: &mut Session) -> Vec<(String, [i64; 2])> {
+    let mut seats = Vec::new();
     for number in 0..ROLES {
         let role = format!("mixed_{number}");
         superuser.run(&format!("CREATE ROLE {role} LOGIN; GRANT exchange_trader TO {role}"));
-        let accounts = [(); 2].map(|()| {
-            let account = superuser.number(&format!("SELECT exchange.open_account('{role}')"));
-            superuser.run(&format!("SELECT exchange.verify_account({account})"));
-            account
-        });
-        let trader = Trader {
-            session: patient(&venue, &role),
+        let [rich, poor] = [(); 2].map(|()| open_account(superuser, &role));
+        superuser.run(&format!(
+            "SELECT exchange.verify_account({rich}), exchange.verify_account({poor})"
+        ));
+        fund(superuser, &format!("account_id = {rich}"), "true");
+        superuser.run(&format!(
+            "SELECT exchange.deposit({poor}, 'USD', 30000), exchange.deposit({poor}, 'EUR', 9000),
+                    exchange.deposit_shares({poor}, 'ALFA', 2000)"
+        ));
+        seats.push((role, [rich, poor]));
+    }
+    seats
+}
+
+fn open_account(superuser: &mut Session, role: &str) -> i64 {
+    superuser.number(&format!("SELECT exchange.open_account('{role}')"))
+}
+
+/// Opens the accounts of a role that cannot trade.
+fn open_useless_accounts(superuser: &mut Session, role: &str) -> [i64; 3] {
+    let accounts = [(); 3].map(|()| open_account(superuser, role));
+    let [_, closed, empty] = accounts;
+    superuser
+        .run(&format!("SELECT exchange.close_account({closed}), exchange.verify_account({empty})"));
+    accounts
+}
+
+/// Trades and audits; the phases in which the operator saw instruments.
+fn trade_and_audit(is_simulated: bool) -> BTreeSet<String> {
+    let seed = seed();
+    let (venue, clock) = venue(is_simulated);
+    let progress = Arc::new(Progress { wanted: commands(), matched: AtomicU64::new(0), clock });
+    let connection = |role: &str| venue.cluster().connection(DATABASE, role);
+    let mut superuser = venue.superuser();
+    let seats = open_accounts(&mut superuser);
+    let operator = Operator {
+        session: patient(&connection(SUPERUSER)),
+        random: Random::new(seed, ROLES),
+        progress: Arc::clone(&progress),
+        accounts: superuser.number("SELECT max(account_id) FROM exchange.accounts"),
+        phases: BTreeSet::new(),
+    };
+    let traders: Vec<Trader> = (0..)
+        .zip(seats)
+        .map(|(number, (role, accounts))| Trader {
+            connection: connection(&role),
+            session: patient(&connection(&role)),
             random: Random::new(seed, number),
             progress: Arc::clone(&progress),
             accounts,
+            useless: open_useless_accounts(&mut superuser, &role),
             open: Vec::new(),
             names: 10,
-        };
-        // One of the two is rich; the other has little, and owes soon.
-        fund(&mut superuser, &format!("account_id = {}", accounts[0]), "true");
-        superuser.run(&format!(
-            "SELECT exchange.deposit({poor}, 'USD', 30000), exchange.deposit({poor}, 'EUR', 9000),
-                    exchange.deposit_shares({poor}, 'ALFA', 2000)",
-            poor = accounts[1]
-        ));
-        threads.push(std::thread::spawn(move || trader.trade()));
-    }
-    let accounts = superuser.number("SELECT count(*) FROM exchange.accounts");
-    let operator = Operator {
-        session: patient(&venue, SUPERUSER),
-        random: Random::new(seed, ROLES),
-        progress,
-        accounts,
-    };
-    threads.push(std::thread::spawn(move || operator.operate()));
-    for thread in threads {
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    }
+        })
+        .collect();
+    let traders: Vec<_> =
+        traders.into_iter().map(|trader| std::thread::spawn(|| trader.trade())).collect();
+    let operator = std::thread::spawn(|| operator.operate());
+    let phases = joined(operator);
+    let traders: Vec<Trader> = traders.into_iter().map(joined).collect();
 
     let verdict = audit::assert_sound(&venue, &[]);
     assert!(verdict.commands >= commands(), "{verdict}");
-    assert_worth_looking_at(&mut superuser);
-    // The tables are all that the next start has, and it sees the same exchange in them.
+    assert_worth_looking_at(&mut superuser, if is_simulated { 2 } else { 1 });
+    // The tables are all that the next start has, and it sees the same exchange in them; but
+    // orders that are bound to a session end with the server.
+    drop(traders);
     venue.restart();
     audit::assert_sound(&venue, &[]);
     assert_eq!(venue.worker_complaints_since(0), [""; 0]);
+    phases
 }
 
-/// Whether everything happened that can.
-fn assert_worth_looking_at(session: &mut Session) {
+fn joined<T>(thread: JoinHandle<T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+#[test]
+fn days_of_a_simulated_clock_end_in_the_tables_of_the_oracle() {
+    let phases = trade_and_audit(true);
+    println!("phases: {phases:?}");
+    assert_eq!(phases.len(), 6, "{phases:?}");
+}
+
+#[test]
+fn a_stream_by_the_real_clock_ends_in_the_tables_of_the_oracle() {
+    let phases = trade_and_audit(false);
+    println!("phases: {phases:?}");
+    for phase in ["closed", "continuous", "halted"] {
+        assert!(phases.contains(phase), "{phase} is not among {phases:?}");
+    }
+}
+
+/// Whether everything happened that can, on so many days or more.
+fn assert_worth_looking_at(session: &mut Session, days: u32) {
     for (what, column, least) in [
         ("order types", "order_type", 6),
         ("times in force", "time_in_force", 5),
         ("statuses", "status", 4),
-        ("reasons for rejects", "reject_reason", 12),
-        ("reasons for cancels", "cancel_reason", 9),
+        ("reasons for rejects", "reject_reason", 17),
+        ("reasons for cancels", "cancel_reason", 10),
     ] {
         let seen = session.rows(&format!(
             "SELECT {column}, count(*) FROM exchange.orders WHERE {column} IS NOT NULL
@@ -524,11 +680,11 @@ fn assert_worth_looking_at(session: &mut Session) {
         println!("{what}: {seen:?}");
         assert!(seen.len() >= least, "too few {what}: {seen:?}");
     }
-    let rare = session.one(
+    let rare = session.one(&format!(
         "SELECT count(*) FILTER (WHERE in_auction) > 0, count(busted_at) > 0, count(*) > 500,
                 (SELECT count(*) FROM exchange.client_orders) > 100,
-                (SELECT count(DISTINCT trade_date) FROM exchange.positions) > 1
-         FROM exchange.trades",
-    );
+                (SELECT count(DISTINCT trade_date) FROM exchange.positions) >= {days}
+         FROM exchange.trades"
+    ));
     assert_eq!(rare, "t|t|t|t|t", "auctions, busts, trades, names, days");
 }
