@@ -6,6 +6,7 @@ mod client_order_ids;
 mod concurrency;
 mod crash;
 mod documentation;
+mod exactly_once;
 mod fixtures;
 mod lifecycle;
 mod misuse;
