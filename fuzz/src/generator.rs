@@ -226,7 +226,7 @@ impl<V: View> Draw<'_, '_, V> {
         NewOrder {
             instrument: [1, 1, 2, 3][instrument],
             account: [1, 2, 3, 4][account],
-            side: [Side::Buy, Side::Sell][usize::from(side_and_prevention) & 1],
+            side: Side::ALL[usize::from(side_and_prevention) & 1],
             time_in_force: [
                 TimeInForce::GoodTillCancel,
                 TimeInForce::ImmediateOrCancel,
@@ -301,7 +301,7 @@ impl<V: View> Draw<'_, '_, V> {
             terms.trail_ticks = self.bytes.within(1..9) as i64;
         } else {
             terms.stop_price_ticks = self.price();
-            terms.trigger = self.bytes.one_of(&[Trigger::LastTrade, Trigger::BestQuote]);
+            terms.trigger = self.bytes.one_of(&Trigger::ALL);
         }
         if terms.order_type != OrderType::StopLimit {
             new.price_ticks *= self.bytes.one_of(&[0, 1]);

@@ -2,8 +2,8 @@
 //! measuring what accounts, money, limits and phases cost beside that. Same books, same
 //! events, hash and answers as the engine's; nobody is asked whether he may or can.
 
-use crate::book::{Books, OpenOrder, Traits, first_priority, rank};
-use crate::outcome::{CancelReason, Order, OrderStatus, Outcome, RejectReason, Trade};
+use crate::book::{Books, OpenOrder, Traits, rank};
+use crate::outcome::{CancelReason, Order, OrderStatus, Outcome, Trade};
 use crate::slots::Slot;
 use crate::terms::Terms;
 use crate::{Command, Event, Instrument, Limits, NewOrder, OrderId, Sequence, Stamp, hash};
@@ -71,28 +71,7 @@ impl BareBooks {
         assert!(quantity >= 1 && quantity <= book.maximum_quantity && book.is_lots(quantity));
         assert!(!self.books.is_full() && !self.books.lacks_level(instrument, side, price_ticks));
         let order_id = stamp.sequence;
-        let mut order = Order {
-            order_id,
-            created_at_us: stamp.time_us,
-            priority: first_priority(order_id),
-            price_ticks,
-            quantity,
-            filled: 0,
-            remaining: quantity,
-            displayed: 0,
-            turnover_ticks: 0,
-            instrument,
-            account,
-            side,
-            time_in_force: new.time_in_force,
-            self_trade_prevention: new.self_trade_prevention,
-            status: OrderStatus::Filled,
-            reject_reason: RejectReason::None,
-            cancel_reason: CancelReason::None,
-            fee_schedule: 0,
-            triggered: false,
-            terms: Terms::PLAIN,
-        };
+        let mut order = Order::new(stamp, new, &Terms::PLAIN, price_ticks, 0);
         self.trade(&mut order, events);
         let remaining = order.remaining;
         if remaining > 0 {
@@ -113,6 +92,8 @@ impl BareBooks {
             self.record(events, event);
             order.displayed = remaining;
             order.status = OrderStatus::of_open(order.filled);
+        } else {
+            order.status = OrderStatus::Filled;
         }
         Outcome::Order(order)
     }
@@ -177,28 +158,7 @@ impl BareBooks {
         let reason = CancelReason::Requested;
         let event = Event::Cancelled { order_id, instrument, side, price_ticks, quantity, reason };
         self.record(events, event);
-        let filled = order.filled();
-        Outcome::Order(Order {
-            order_id,
-            created_at_us: order.created_at_us,
-            priority: first_priority(order_id),
-            price_ticks,
-            quantity: order.quantity,
-            filled,
-            remaining: 0,
-            displayed: 0,
-            turnover_ticks: price_ticks * filled,
-            instrument,
-            account: order.position,
-            side,
-            time_in_force: order.time_in_force,
-            self_trade_prevention: order.traits.prevention(),
-            status: OrderStatus::Cancelled,
-            reject_reason: RejectReason::None,
-            cancel_reason: reason,
-            fee_schedule: 0,
-            triggered: false,
-            terms: Terms::PLAIN,
-        })
+        let order = order.describe(instrument, order.position, price_ticks);
+        Outcome::Order(order.ended(OrderStatus::Cancelled, CancelReason::Requested))
     }
 }

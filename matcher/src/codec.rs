@@ -54,42 +54,12 @@ mod kind {
 }
 
 /// Side, time in force and self-trade prevention of an order are in its kind.
-const ORDER_FORMS: u8 = (SIDES.len() * TIMES_IN_FORCE.len() * SELF_TRADE_PREVENTIONS.len()) as u8;
+const ORDER_FORMS: u8 =
+    (Side::ALL.len() * TimeInForce::ALL.len() * SelfTradePrevention::ALL.len()) as u8;
 const LAST_PLACE_ORDER: u8 = kind::PLACE_ORDER + ORDER_FORMS - 1;
 const LAST_PLACE_ORDER_WITH_TERMS: u8 = kind::PLACE_ORDER_WITH_TERMS + ORDER_FORMS - 1;
 
 // Choices are their index here, which is their own number.
-const SIDES: [Side; 2] = [Side::Buy, Side::Sell];
-const TIMES_IN_FORCE: [TimeInForce; 5] = [
-    TimeInForce::GoodTillCancel,
-    TimeInForce::ImmediateOrCancel,
-    TimeInForce::FillOrKill,
-    TimeInForce::Day,
-    TimeInForce::GoodTillDate,
-];
-const SELF_TRADE_PREVENTIONS: [SelfTradePrevention; 5] = [
-    SelfTradePrevention::CancelNewest,
-    SelfTradePrevention::CancelOldest,
-    SelfTradePrevention::CancelBoth,
-    SelfTradePrevention::Decrement,
-    SelfTradePrevention::Allow,
-];
-const ORDER_TYPES: [OrderType; 6] = [
-    OrderType::Limit,
-    OrderType::Market,
-    OrderType::Stop,
-    OrderType::StopLimit,
-    OrderType::TrailingStop,
-    OrderType::Pegged,
-];
-const POST_ONLYS: [PostOnly; 3] = [PostOnly::No, PostOnly::Reject, PostOnly::Slide];
-const PEGS: [Peg; 4] = [Peg::None, Peg::BestBid, Peg::BestAsk, Peg::Midpoint];
-const ACCOUNT_STATUSES: [AccountStatus; 4] = [
-    AccountStatus::Unverified,
-    AccountStatus::Verified,
-    AccountStatus::Suspended,
-    AccountStatus::Closed,
-];
 const BOTH_SIDES_OR_ONE: [Option<Side>; 3] = [None, Some(Side::Buy), Some(Side::Sell)];
 const NO_OR_YES: [bool; 2] = [false, true];
 
@@ -386,7 +356,7 @@ fn take_command(kind: u8, input: &mut &[u8]) -> Result<Command, DecodeError> {
         kind::OPEN_ACCOUNT => Command::OpenAccount { owner: take_text(input)? },
         kind::SET_ACCOUNT_STATUS => Command::SetAccountStatus {
             account: take_small(input)?,
-            status: take_choice(&ACCOUNT_STATUSES, input)?,
+            status: take_choice(&AccountStatus::ALL, input)?,
         },
         kind::SET_KILL_SWITCH => Command::SetKillSwitch {
             account: take_small(input)?,
@@ -455,8 +425,8 @@ fn take_command(kind: u8, input: &mut &[u8]) -> Result<Command, DecodeError> {
 }
 
 fn form_of(new: &NewOrder) -> u8 {
-    let times_in_force = TIMES_IN_FORCE.len() as u8;
-    let sides = SIDES.len() as u8;
+    let times_in_force = TimeInForce::ALL.len() as u8;
+    let sides = Side::ALL.len() as u8;
     (new.self_trade_prevention as u8 * times_in_force + new.time_in_force as u8) * sides
         + new.side as u8
 }
@@ -471,11 +441,11 @@ fn put_new_order(new: &NewOrder, out: &mut Vec<u8>) {
 /// `form` is below [`ORDER_FORMS`].
 fn take_new_order(form: u8, input: &mut &[u8]) -> Result<NewOrder, DecodeError> {
     let form = usize::from(form);
-    let above_side = form / SIDES.len();
+    let above_side = form / Side::ALL.len();
     Ok(NewOrder {
-        side: SIDES[form % SIDES.len()],
-        time_in_force: TIMES_IN_FORCE[above_side % TIMES_IN_FORCE.len()],
-        self_trade_prevention: SELF_TRADE_PREVENTIONS[above_side / TIMES_IN_FORCE.len()],
+        side: Side::ALL[form % Side::ALL.len()],
+        time_in_force: TimeInForce::ALL[above_side % TimeInForce::ALL.len()],
+        self_trade_prevention: SelfTradePrevention::ALL[above_side / TimeInForce::ALL.len()],
         instrument: take_small(input)?,
         account: take_small(input)?,
         price_ticks: take_number(input)? as i64,
@@ -540,15 +510,15 @@ fn take_terms(input: &mut &[u8]) -> Result<Terms, DecodeError> {
             false => None,
         },
         session: number(term::SESSION, input)?,
-        order_type: choice(&ORDER_TYPES, number(term::ORDER_TYPE, input)?)?,
-        post_only: choice(&POST_ONLYS, number(term::POST_ONLY, input)?)?,
+        order_type: choice(&OrderType::ALL, number(term::ORDER_TYPE, input)?)?,
+        post_only: choice(&PostOnly::ALL, number(term::POST_ONLY, input)?)?,
         stop_price_ticks: number(term::STOP_PRICE, input)? as i64,
         display_quantity: number(term::DISPLAY_QUANTITY, input)? as i64,
         expire_at_us: number(term::EXPIRE_AT, input)? as i64,
         linked_order: number(term::LINKED_ORDER, input)?,
         minimum_quantity: number(term::MINIMUM_QUANTITY, input)? as i64,
         trail_ticks: number(term::TRAIL, input)? as i64,
-        peg: choice(&PEGS, number(term::PEG, input)?)?,
+        peg: choice(&Peg::ALL, number(term::PEG, input)?)?,
         trigger: if has(term::BEST_QUOTE) { Trigger::BestQuote } else { Trigger::LastTrade },
         hidden: has(term::HIDDEN),
         all_or_none: has(term::ALL_OR_NONE),

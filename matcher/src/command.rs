@@ -73,6 +73,9 @@ pub enum Side {
 }
 
 impl Side {
+    /// Both of them, by their number.
+    pub const ALL: [Self; 2] = [Self::Buy, Self::Sell];
+
     /// The side that an order of this side trades with.
     pub fn opposite(self) -> Self {
         match self {
@@ -261,6 +264,11 @@ pub enum AccountStatus {
     Suspended = 2,
     /// Empty, and for ever.
     Closed = 3,
+}
+
+impl AccountStatus {
+    /// All of them, by their number.
+    pub const ALL: [Self; 4] = [Self::Unverified, Self::Verified, Self::Suspended, Self::Closed];
 }
 
 /// A trading day of the calendar. The times are microseconds since 2000-01-01 UTC.

@@ -1,9 +1,10 @@
 //! What the sender of a command is told.
 
-use crate::command::Side;
+use crate::command::{NewOrder, Side, Stamp};
 use crate::terms::{SelfTradePrevention, Terms, TermsFault, TimeInForce};
 use crate::{
-    AccountId, InstrumentId, Money, OrderId, ParticipantId, ScheduleId, Sequence, TradeId,
+    AccountId, InstrumentId, Money, OrderId, PRIORITY_BITS, ParticipantId, ScheduleId, Sequence,
+    TradeId,
 };
 
 /// Why a command is not even sequenced: it is a mistake of the sender, and leaves
@@ -250,6 +251,48 @@ pub struct Order {
     /// What else it asked for. The stop price of a trailing stop is where it is now, and
     /// the linked order is 0 from when on there is none any more.
     pub terms: Terms,
+}
+
+impl Order {
+    /// A new order before anything came of it.
+    #[inline(always)]
+    pub(crate) fn new(
+        Stamp { sequence, time_us }: Stamp,
+        new: &NewOrder,
+        terms: &Terms,
+        price_ticks: i64,
+        fee_schedule: ScheduleId,
+    ) -> Self {
+        Self {
+            order_id: sequence,
+            created_at_us: time_us,
+            priority: sequence << PRIORITY_BITS,
+            price_ticks,
+            quantity: new.quantity,
+            filled: 0,
+            remaining: new.quantity,
+            displayed: 0,
+            turnover_ticks: 0,
+            instrument: new.instrument,
+            account: new.account,
+            side: new.side,
+            time_in_force: new.time_in_force,
+            self_trade_prevention: new.self_trade_prevention,
+            status: OrderStatus::Open,
+            reject_reason: RejectReason::None,
+            cancel_reason: CancelReason::None,
+            fee_schedule,
+            triggered: false,
+            terms: *terms,
+        }
+    }
+
+    /// An order that was open as it is when it is open no more.
+    #[inline(always)]
+    pub(crate) fn ended(self, status: OrderStatus, cancel_reason: CancelReason) -> Self {
+        let terms = Terms { linked_order: 0, ..self.terms };
+        Self { status, cancel_reason, remaining: 0, displayed: 0, terms, ..self }
+    }
 }
 
 /// The answer to a command.

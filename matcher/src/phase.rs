@@ -15,6 +15,12 @@ pub enum MarketPhase {
     ClosingAuction = 3,
 }
 
+impl MarketPhase {
+    /// All of them, by their number.
+    pub const ALL: [Self; 4] =
+        [Self::Closed, Self::PreOpen, Self::Continuous, Self::ClosingAuction];
+}
+
 /// What an instrument is in: the phase of the market, unless it is halted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -35,6 +41,16 @@ pub enum InstrumentPhase {
 }
 
 impl InstrumentPhase {
+    /// All of them, by their number.
+    pub const ALL: [Self; 6] = [
+        Self::Closed,
+        Self::PreOpen,
+        Self::Continuous,
+        Self::ClosingAuction,
+        Self::VolatilityHalt,
+        Self::Halted,
+    ];
+
     /// Whether orders are collected for an auction.
     pub fn is_auction(self) -> bool {
         matches!(

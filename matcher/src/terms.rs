@@ -23,6 +23,10 @@ pub enum OrderType {
 }
 
 impl OrderType {
+    /// All of them, by their number.
+    pub const ALL: [Self; 6] =
+        [Self::Limit, Self::Market, Self::Stop, Self::StopLimit, Self::TrailingStop, Self::Pegged];
+
     /// Whether it waits for a stop price.
     pub fn is_stop(self) -> bool {
         matches!(self, OrderType::Stop | OrderType::StopLimit | OrderType::TrailingStop)
@@ -47,6 +51,15 @@ pub enum TimeInForce {
 }
 
 impl TimeInForce {
+    /// All of them, by their number.
+    pub const ALL: [Self; 5] = [
+        Self::GoodTillCancel,
+        Self::ImmediateOrCancel,
+        Self::FillOrKill,
+        Self::Day,
+        Self::GoodTillDate,
+    ];
+
     /// Whether what cannot trade at once is cancelled.
     #[inline(always)]
     pub fn is_immediate(self) -> bool {
@@ -67,6 +80,11 @@ pub enum PostOnly {
     Slide = 2,
 }
 
+impl PostOnly {
+    /// All of them, by their number.
+    pub const ALL: [Self; 3] = [Self::No, Self::Reject, Self::Slide];
+}
+
 /// What the price of a pegged order follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -82,6 +100,11 @@ pub enum Peg {
     Midpoint = 3,
 }
 
+impl Peg {
+    /// All of them, by their number.
+    pub const ALL: [Self; 4] = [Self::None, Self::BestBid, Self::BestAsk, Self::Midpoint];
+}
+
 /// What a stop price is compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -91,6 +114,11 @@ pub enum Trigger {
     LastTrade = 0,
     /// The last trade, and the best displayed quote: the ask for a buy, the bid for a sell.
     BestQuote = 1,
+}
+
+impl Trigger {
+    /// All of them, by their number.
+    pub const ALL: [Self; 2] = [Self::LastTrade, Self::BestQuote];
 }
 
 /// What happens instead of a trade between two orders of one account. The incoming order
@@ -110,6 +138,12 @@ pub enum SelfTradePrevention {
     Decrement = 3,
     /// Nothing: they trade.
     Allow = 4,
+}
+
+impl SelfTradePrevention {
+    /// All of them, by their number.
+    pub const ALL: [Self; 5] =
+        [Self::CancelNewest, Self::CancelOldest, Self::CancelBoth, Self::Decrement, Self::Allow];
 }
 
 /// How a broker names an order of an account, 1 to 20 bytes.

@@ -45,21 +45,9 @@ fn client_order_id() -> impl Strategy<Value = ClientOrderId> {
 }
 
 fn new_order() -> impl Strategy<Value = NewOrder> {
-    let side = select(vec![Side::Buy, Side::Sell]);
-    let time_in_force = select(vec![
-        TimeInForce::GoodTillCancel,
-        TimeInForce::ImmediateOrCancel,
-        TimeInForce::FillOrKill,
-        TimeInForce::Day,
-        TimeInForce::GoodTillDate,
-    ]);
-    let self_trade_prevention = select(vec![
-        SelfTradePrevention::CancelNewest,
-        SelfTradePrevention::CancelOldest,
-        SelfTradePrevention::CancelBoth,
-        SelfTradePrevention::Decrement,
-        SelfTradePrevention::Allow,
-    ]);
+    let side = select(Side::ALL.to_vec());
+    let time_in_force = select(TimeInForce::ALL.to_vec());
+    let self_trade_prevention = select(SelfTradePrevention::ALL.to_vec());
     let form = (side, time_in_force, self_trade_prevention);
     (small(), small(), amount(), amount(), form).prop_map(
         |(instrument, account, price_ticks, quantity, form)| NewOrder {
@@ -83,19 +71,12 @@ fn terms() -> impl Strategy<Value = Terms> {
         sometimes(0, number()),
         sometimes(None, client_order_id().prop_map(Some)),
     );
-    let order_type = select(vec![
-        OrderType::Limit,
-        OrderType::Market,
-        OrderType::Stop,
-        OrderType::StopLimit,
-        OrderType::TrailingStop,
-        OrderType::Pegged,
-    ]);
+    let order_type = select(OrderType::ALL.to_vec());
     let form = (
         order_type,
-        select(vec![PostOnly::No, PostOnly::Reject, PostOnly::Slide]),
-        select(vec![Peg::None, Peg::BestBid, Peg::BestAsk, Peg::Midpoint]),
-        select(vec![Trigger::LastTrade, Trigger::BestQuote]),
+        select(PostOnly::ALL.to_vec()),
+        select(Peg::ALL.to_vec()),
+        select(Trigger::ALL.to_vec()),
         any::<bool>(),
         any::<bool>(),
     );
@@ -242,12 +223,7 @@ fn order_command() -> impl Strategy<Value = Command> {
 
 /// About participants, accounts and what they have and may.
 fn account_command() -> impl Strategy<Value = Command> {
-    let status = select(vec![
-        AccountStatus::Unverified,
-        AccountStatus::Verified,
-        AccountStatus::Suspended,
-        AccountStatus::Closed,
-    ]);
+    let status = select(AccountStatus::ALL.to_vec());
     prop_oneof![
         role().prop_map(|role| Command::RegisterParticipant { role }),
         (small(), small(), small()).prop_map(|(participant, orders_per_second, burst)| {

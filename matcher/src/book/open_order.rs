@@ -2,7 +2,10 @@
 
 use crate::slots::{NONE, Slot};
 use crate::terms::{SelfTradePrevention, Terms, TimeInForce};
-use crate::{OrderId, PRIORITY_BITS, ScheduleId, Sequence, Side};
+use crate::{
+    AccountId, CancelReason, InstrumentId, Order, OrderId, OrderStatus, PRIORITY_BITS,
+    RejectReason, ScheduleId, Sequence, Side,
+};
 
 /// Exactly one cache line, so that whatever a command does to a plain order costs one miss.
 /// The account and the instrument are those of its position; the price of one that rests in
@@ -105,6 +108,39 @@ impl OpenOrder {
     #[inline(always)]
     pub(crate) fn filled(&self) -> i64 {
         self.quantity - self.remaining
+    }
+
+    /// The order as the rest of the world knows it, if it has no details.
+    #[inline(always)]
+    pub(crate) fn describe(
+        &self,
+        instrument: InstrumentId,
+        account: AccountId,
+        price_ticks: i64,
+    ) -> Order {
+        let filled = self.filled();
+        Order {
+            order_id: self.id,
+            created_at_us: self.created_at_us,
+            priority: first_priority(self.id),
+            price_ticks,
+            quantity: self.quantity,
+            filled,
+            remaining: self.remaining,
+            displayed: self.remaining,
+            turnover_ticks: price_ticks * filled,
+            instrument,
+            account,
+            side: self.side,
+            time_in_force: self.time_in_force,
+            self_trade_prevention: self.traits.prevention(),
+            status: OrderStatus::of_open(filled),
+            reject_reason: RejectReason::None,
+            cancel_reason: CancelReason::None,
+            fee_schedule: self.fee_schedule,
+            triggered: false,
+            terms: Terms::PLAIN,
+        }
     }
 }
 

@@ -23,7 +23,7 @@ impl Books {
                 assert_eq!(self.orders[slot].level, NONE);
                 assert_eq!(self.find(self.orders[slot].id), Some(slot), "it cannot be found");
             }
-            for side in [Side::Buy, Side::Sell] {
+            for side in Side::ALL {
                 let mut worst = None;
                 for slot in self.level_slots(instrument, side) {
                     assert!(levels.insert(slot), "a level is listed twice");

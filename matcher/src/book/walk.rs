@@ -90,7 +90,7 @@ impl Books {
     /// All open orders of an instrument, in no order.
     pub(crate) fn open_slots(&self, instrument: InstrumentId) -> Vec<Slot> {
         let mut slots = self.waiting_slots(instrument);
-        for side in [Side::Buy, Side::Sell] {
+        for side in Side::ALL {
             slots.extend(self.queue_slots(instrument, side).map(|(slot, _)| slot));
         }
         slots

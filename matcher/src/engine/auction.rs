@@ -53,7 +53,7 @@ impl Engine {
     /// Every price at which one of the sums changes, and of the prices between two of those,
     /// where nothing changes, the one that is nearest to `near`.
     fn candidates(&self, instrument: InstrumentId, near: i64) -> Vec<Candidate> {
-        let [bids, asks] = [Side::Buy, Side::Sell].map(|side| self.crossing(instrument, side));
+        let [bids, asks] = Side::ALL.map(|side| self.crossing(instrument, side));
         let mut prices: Vec<i64> = bids.iter().chain(&asks).map(|(price, _)| *price).collect();
         prices.sort_unstable();
         prices.dedup();
@@ -135,8 +135,7 @@ impl Engine {
         // What each order that traded was linked with.
         let mut links: Vec<(OrderId, OrderId)> = Vec::new();
         while missing > 0 {
-            let [buy, sell] =
-                [Side::Buy, Side::Sell].map(|side| self.first_in_book(instrument, side));
+            let [buy, sell] = Side::ALL.map(|side| self.first_in_book(instrument, side));
             let (buyer, seller) = (self.books.orders[buy], self.books.orders[sell]);
             let quantity = buyer.remaining.min(seller.remaining).min(missing);
             missing -= quantity;

@@ -2,7 +2,6 @@
 
 use super::Engine;
 use super::makers::Incoming;
-use super::matching::ended;
 use super::reject::Request;
 use crate::book::{OpenOrder, first_priority};
 use crate::outcome::{CancelReason, Order, OrderStatus, Outcome, RejectReason};
@@ -25,7 +24,7 @@ impl Engine {
         self.cancel_slot(slot, CancelReason::Requested, events);
         self.running.touched.insert(order.instrument);
         self.settle_touched(events);
-        Outcome::Order(ended(order, OrderStatus::Cancelled, CancelReason::Requested))
+        Outcome::Order(order.ended(OrderStatus::Cancelled, CancelReason::Requested))
     }
 
     pub(super) fn reduce(&mut self, slot: Slot, by: i64, events: &mut Vec<Event>) -> Outcome {

@@ -4,6 +4,7 @@
 //! * [`placing`], [`reject`], [`changing`]: the commands about orders; [`plain`]: the most
 //!   common ones in a straight line.
 //! * [`makers`], [`matching`]: what an incoming order trades with, and how.
+//! * [`open_orders`], [`balances`]: what becomes of open orders, of money and of shares.
 //! * [`settling`]: stop, pegged and all-or-none orders whose turn has come.
 //! * [`phases`], [`auction`]: when orders are collected, and what then comes of them.
 //! * [`administration`]: everything else.
@@ -11,10 +12,12 @@
 
 mod administration;
 mod auction;
+mod balances;
 mod changing;
 mod check;
 mod makers;
 mod matching;
+mod open_orders;
 mod phases;
 mod placing;
 mod plain;
@@ -219,6 +222,12 @@ impl Engine {
             Command::EndSession { session } => self.end_session(*session, events),
             _ => self.administer(command, events),
         }
+    }
+
+    /// Of the command that runs.
+    #[inline(always)]
+    fn stamp(&self) -> Stamp {
+        Stamp { sequence: self.counters.sequence, time_us: self.counters.time_us }
     }
 
     /// Tells what happened.

@@ -106,10 +106,6 @@ impl Engine {
         };
         let remaining = if rests { incoming.remaining } else { 0 };
         let order = Order {
-            order_id,
-            created_at_us: self.counters.time_us,
-            priority: first_priority(order_id),
-            price_ticks,
             quantity: incoming.quantity,
             filled,
             remaining,
@@ -121,17 +117,9 @@ impl Engine {
                 remaining
             },
             turnover_ticks: incoming.turnover_ticks,
-            instrument,
-            account,
-            side,
-            time_in_force,
-            self_trade_prevention: new.self_trade_prevention,
             status,
-            reject_reason: RejectReason::None,
             cancel_reason: incoming.cancelled,
-            fee_schedule,
-            triggered: false,
-            terms,
+            ..Order::new(self.stamp(), new, &terms, price_ticks, fee_schedule)
         };
         if has_waiting || !is_for_book || !self.running.touched.is_empty() {
             Outcome::Order(self.settle_after(order, events))
@@ -228,27 +216,13 @@ impl Engine {
         price_ticks: i64,
         reject_reason: RejectReason,
     ) -> Order {
+        let fee_schedule = self.registry.account(new.account).expect("checked").fee_schedule;
+        let terms = Terms { linked_order: 0, ..*terms };
         Order {
-            order_id: self.counters.sequence,
-            created_at_us: self.counters.time_us,
-            priority: first_priority(self.counters.sequence),
-            price_ticks,
-            quantity: new.quantity,
-            filled: 0,
             remaining: 0,
-            displayed: 0,
-            turnover_ticks: 0,
-            instrument: new.instrument,
-            account: new.account,
-            side: new.side,
-            time_in_force: new.time_in_force,
-            self_trade_prevention: new.self_trade_prevention,
             status: OrderStatus::Rejected,
             reject_reason,
-            cancel_reason: CancelReason::None,
-            fee_schedule: self.registry.account(new.account).expect("checked").fee_schedule,
-            triggered: false,
-            terms: Terms { linked_order: 0, ..*terms },
+            ..Order::new(self.stamp(), new, &terms, price_ticks, fee_schedule)
         }
     }
 
@@ -366,23 +340,5 @@ impl Engine {
             self.books.enter_waiting(instrument, slot);
         }
         self.record(events, Event::Rested { order_id, instrument, side, price_ticks, remaining });
-    }
-
-    /// Adds an order as the newest of its position.
-    #[inline(always)]
-    pub(crate) fn list_in_position(&mut self, slot: Slot) {
-        let position = self.books.orders[slot].position;
-        let holding = &mut self.positions.holdings[position];
-        let older = holding.last_order;
-        let orders = self.books.orders.slots_mut();
-        // Slot NONE, which nobody reads, is written where the list begins.
-        orders[older as usize].newer = slot;
-        orders[slot as usize].older = older;
-        if older == NONE {
-            holding.first_order = slot;
-        }
-        holding.last_order = slot;
-        holding.open_orders += 1;
-        self.registry.account_mut(holding.account).open_orders += 1;
     }
 }

@@ -3,7 +3,7 @@
 //! [`matching`](super::matching) would do, without asking what a plain order has not.
 
 use super::Engine;
-use crate::book::{OpenOrder, Traits, first_priority, rank};
+use crate::book::{OpenOrder, Traits, rank};
 use crate::outcome::{CancelReason, Order, OrderStatus, Outcome, RejectReason};
 use crate::slots::{NONE, Slot};
 use crate::terms::Terms;
@@ -86,28 +86,8 @@ impl Engine {
         self.books.enter_displayed(instrument, slot, price_ticks, quantity);
         let remaining = quantity;
         self.record(events, Event::Rested { order_id, instrument, side, price_ticks, remaining });
-        Outcome::Order(Order {
-            order_id,
-            created_at_us: self.counters.time_us,
-            priority: first_priority(order_id),
-            price_ticks,
-            quantity,
-            filled: 0,
-            remaining,
-            displayed: remaining,
-            turnover_ticks: 0,
-            instrument,
-            account,
-            side,
-            time_in_force: new.time_in_force,
-            self_trade_prevention: new.self_trade_prevention,
-            status: OrderStatus::Open,
-            reject_reason: RejectReason::None,
-            cancel_reason: CancelReason::None,
-            fee_schedule,
-            triggered: false,
-            terms: Terms::PLAIN,
-        })
+        let order = Order::new(self.stamp(), new, &Terms::PLAIN, price_ticks, fee_schedule);
+        Outcome::Order(Order { displayed: remaining, ..order })
     }
 
     /// Cancels an order that rests in the book and has no details.
@@ -136,28 +116,7 @@ impl Engine {
             reason: CancelReason::Requested,
         };
         self.record(events, event);
-        let filled = order.filled();
-        Outcome::Order(Order {
-            order_id,
-            created_at_us: order.created_at_us,
-            priority: first_priority(order_id),
-            price_ticks,
-            quantity: order.quantity,
-            filled,
-            remaining: 0,
-            displayed: 0,
-            turnover_ticks: price_ticks * filled,
-            instrument,
-            account,
-            side,
-            time_in_force: order.time_in_force,
-            self_trade_prevention: order.traits.prevention(),
-            status: OrderStatus::Cancelled,
-            reject_reason: RejectReason::None,
-            cancel_reason: CancelReason::Requested,
-            fee_schedule: order.fee_schedule,
-            triggered: false,
-            terms: Terms::PLAIN,
-        })
+        let order = order.describe(instrument, account, price_ticks);
+        Outcome::Order(order.ended(OrderStatus::Cancelled, CancelReason::Requested))
     }
 }

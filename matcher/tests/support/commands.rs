@@ -3,7 +3,7 @@
 use super::draw::Draw;
 use matcher::*;
 
-const SIDES: [Side; 2] = [Side::Buy, Side::Sell];
+const SIDES: [Side; 2] = Side::ALL;
 
 /// The commands that bring an exchange to life; random ones would take long to: four
 /// instruments, five accounts that have something, a market that is open.
@@ -355,7 +355,7 @@ fn order_with_terms(exchange: &impl View, draw: &mut Draw) -> Command {
         }
         OrderType::Stop | OrderType::StopLimit => {
             terms.stop_price_ticks = price(instrument, draw);
-            terms.trigger = draw.pick(&[Trigger::LastTrade, Trigger::BestQuote]);
+            terms.trigger = draw.pick(&Trigger::ALL);
         }
         OrderType::TrailingStop => terms.trail_ticks = 1 + draw.below(3) as i64,
         OrderType::Pegged => {

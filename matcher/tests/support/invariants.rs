@@ -170,7 +170,7 @@ fn instrument_ids(exchange: &impl View) -> RangeInclusive<InstrumentId> {
 fn open_orders(exchange: &impl View) -> BTreeMap<OrderId, Order> {
     let mut orders = BTreeMap::new();
     for instrument in instrument_ids(exchange) {
-        for side in [Side::Buy, Side::Sell] {
+        for side in Side::ALL {
             for order in exchange.queue(instrument, side) {
                 assert_eq!((order.instrument, order.side), (instrument, side));
                 assert!(orders.insert(order.order_id, order).is_none());
@@ -210,7 +210,7 @@ fn check_books(exchange: &impl View, limits: &Limits) {
     let mut levels_in_use = 0;
     for instrument in instrument_ids(exchange) {
         let mut best = [None; 2];
-        for side in [Side::Buy, Side::Sell] {
+        for side in Side::ALL {
             let queue: Vec<Order> = exchange.queue(instrument, side).collect();
             let place = |order: &Order| {
                 let price = match side {

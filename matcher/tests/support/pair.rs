@@ -127,7 +127,7 @@ impl<E: Exchange, O: Exchange> Pair<E, O> {
             assert_eq!(engine.indicative(instrument), naive.indicative(instrument));
             let waiting = engine.waiting(instrument);
             assert_eq!(waiting, naive.waiting(instrument));
-            for side in [Side::Buy, Side::Sell] {
+            for side in Side::ALL {
                 let levels: Vec<_> = engine.levels(instrument, side).collect();
                 let expected: Vec<_> = naive.levels(instrument, side).collect();
                 assert_eq!(levels, expected);

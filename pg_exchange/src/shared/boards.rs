@@ -41,15 +41,6 @@ pub struct Book {
     pub asks: Vec<PriceLevel>,
 }
 
-const PHASES: [InstrumentPhase; 6] = [
-    InstrumentPhase::Closed,
-    InstrumentPhase::PreOpen,
-    InstrumentPhase::Continuous,
-    InstrumentPhase::ClosingAuction,
-    InstrumentPhase::VolatilityHalt,
-    InstrumentPhase::Halted,
-];
-
 impl Heading {
     /// As words: no price is 0.
     fn words(&self) -> [i64; 8] {
@@ -74,7 +65,7 @@ impl Heading {
         Self {
             sequence: sequence as u64,
             last_trade: (price > 0).then_some((price, quantity)),
-            phase: PHASES.get(phase as usize).copied().unwrap_or_default(),
+            phase: InstrumentPhase::ALL.get(phase as usize).copied().unwrap_or_default(),
             reference_price_ticks: (reference > 0).then_some(reference),
             indicative: (auction_price > 0).then_some(Indicative {
                 price_ticks: auction_price,

@@ -26,28 +26,16 @@ use crate::errors::{quoted, raise, required};
 
 /// A side that a call names.
 pub fn side(format: &AckFormat, label: Oid) -> Side {
-    value_of(&format.sides, [Side::Buy, Side::Sell], label)
+    value_of(&format.sides, Side::ALL, label)
 }
 
 fn time_in_force(format: &AckFormat, label: Oid) -> TimeInForce {
-    let times = [
-        TimeInForce::GoodTillCancel,
-        TimeInForce::ImmediateOrCancel,
-        TimeInForce::FillOrKill,
-        TimeInForce::Day,
-        TimeInForce::GoodTillDate,
-    ];
+    let times = TimeInForce::ALL;
     value_of(&format.times_in_force, times, label)
 }
 
 fn self_trade_prevention(format: &AckFormat, label: Oid) -> SelfTradePrevention {
-    let modes = [
-        SelfTradePrevention::CancelNewest,
-        SelfTradePrevention::CancelOldest,
-        SelfTradePrevention::CancelBoth,
-        SelfTradePrevention::Decrement,
-        SelfTradePrevention::Allow,
-    ];
+    let modes = SelfTradePrevention::ALL;
     value_of(&format.self_trade_preventions, modes, label)
 }
 

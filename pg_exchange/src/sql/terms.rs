@@ -76,14 +76,7 @@ pub fn of_call(
     use labels::value_of;
     let order_type = value_of(
         &format.order_types,
-        [
-            OrderType::Limit,
-            OrderType::Market,
-            OrderType::Stop,
-            OrderType::StopLimit,
-            OrderType::TrailingStop,
-            OrderType::Pegged,
-        ],
+        OrderType::ALL,
         required(call.argument(ORDER_TYPE), "order_type"),
     );
     if order_type == OrderType::Market && order.time_in_force == TimeInForce::GoodTillCancel {
@@ -106,7 +99,7 @@ pub fn of_call(
         order_type,
         post_only: value_of(
             &format.post_only,
-            [PostOnly::No, PostOnly::Reject, PostOnly::Slide],
+            PostOnly::ALL,
             required(call.argument(POST_ONLY), "post_only"),
         ),
         peg: call.argument(PEG).map_or(Peg::None, |label| {
@@ -114,7 +107,7 @@ pub fn of_call(
         }),
         trigger: value_of(
             &format.stop_triggers,
-            [Trigger::LastTrade, Trigger::BestQuote],
+            Trigger::ALL,
             required(call.argument(STOP_TRIGGER), "stop_trigger"),
         ),
         hidden: required(call.argument(HIDDEN), "hidden"),

@@ -120,8 +120,8 @@ fn auctions(replay: &Replay) -> Vec<String> {
 }
 
 fn book(replay: &Replay, id: InstrumentId, instrument: &Instrument, depth: usize) -> Vec<String> {
-    let [bids, asks] = [Side::Buy, Side::Sell]
-        .map(|side| replay.exchange.levels(id, side).collect::<Vec<PriceLevel>>());
+    let [bids, asks] =
+        Side::ALL.map(|side| replay.exchange.levels(id, side).collect::<Vec<PriceLevel>>());
     (0..bids.len().max(asks.len()).min(depth))
         .map(|at| {
             let [bid_quantity, bid_price, bids] = level(instrument, bids.get(at).copied());
@@ -144,7 +144,7 @@ fn level(instrument: &Instrument, level: Option<PriceLevel>) -> [String; 3] {
 
 fn queues(replay: &Replay, id: InstrumentId, instrument: &Instrument) -> Vec<String> {
     let mut rows = Vec::new();
-    for side in [Side::Buy, Side::Sell] {
+    for side in Side::ALL {
         let mut place = (0, 0);
         for order in replay.exchange.queue(id, side).filter(|order| order.displayed > 0) {
             place = match place {

@@ -87,18 +87,8 @@ impl Enums {
     /// there.
     pub fn look_up() -> Self {
         Self {
-            sides: Labels::of("side", [Side::Buy, Side::Sell], &labels::SIDES),
-            times_in_force: Labels::of(
-                "time_in_force",
-                [
-                    TimeInForce::GoodTillCancel,
-                    TimeInForce::ImmediateOrCancel,
-                    TimeInForce::FillOrKill,
-                    TimeInForce::Day,
-                    TimeInForce::GoodTillDate,
-                ],
-                &labels::TIMES_IN_FORCE,
-            ),
+            sides: Labels::of("side", Side::ALL, &labels::SIDES),
+            times_in_force: Labels::of("time_in_force", TimeInForce::ALL, &labels::TIMES_IN_FORCE),
             statuses: Labels::of(
                 "order_status",
                 [
@@ -157,38 +147,13 @@ impl Enums {
                 ],
                 &labels::CANCEL_REASONS,
             ),
-            order_types: Labels::of(
-                "order_type",
-                [
-                    OrderType::Limit,
-                    OrderType::Market,
-                    OrderType::Stop,
-                    OrderType::StopLimit,
-                    OrderType::TrailingStop,
-                    OrderType::Pegged,
-                ],
-                &labels::ORDER_TYPES,
-            ),
-            post_only: Labels::of(
-                "post_only",
-                [PostOnly::No, PostOnly::Reject, PostOnly::Slide],
-                &labels::POST_ONLY,
-            ),
+            order_types: Labels::of("order_type", OrderType::ALL, &labels::ORDER_TYPES),
+            post_only: Labels::of("post_only", PostOnly::ALL, &labels::POST_ONLY),
             pegs: Labels::of("peg", [Peg::BestBid, Peg::BestAsk, Peg::Midpoint], &labels::PEGS),
-            stop_triggers: Labels::of(
-                "stop_trigger",
-                [Trigger::LastTrade, Trigger::BestQuote],
-                &labels::STOP_TRIGGERS,
-            ),
+            stop_triggers: Labels::of("stop_trigger", Trigger::ALL, &labels::STOP_TRIGGERS),
             self_trade_preventions: Labels::of(
                 "self_trade_prevention",
-                [
-                    SelfTradePrevention::CancelNewest,
-                    SelfTradePrevention::CancelOldest,
-                    SelfTradePrevention::CancelBoth,
-                    SelfTradePrevention::Decrement,
-                    SelfTradePrevention::Allow,
-                ],
+                SelfTradePrevention::ALL,
                 &labels::SELF_TRADE_PREVENTIONS,
             ),
             liquidities: Labels::of(
@@ -198,34 +163,13 @@ impl Enums {
             ),
             account_statuses: Labels::of(
                 "account_status",
-                [
-                    AccountStatus::Unverified,
-                    AccountStatus::Verified,
-                    AccountStatus::Suspended,
-                    AccountStatus::Closed,
-                ],
+                AccountStatus::ALL,
                 &labels::ACCOUNT_STATUSES,
             ),
-            market_phases: Labels::of(
-                "market_phase",
-                [
-                    MarketPhase::Closed,
-                    MarketPhase::PreOpen,
-                    MarketPhase::Continuous,
-                    MarketPhase::ClosingAuction,
-                ],
-                &labels::MARKET_PHASES,
-            ),
+            market_phases: Labels::of("market_phase", MarketPhase::ALL, &labels::MARKET_PHASES),
             instrument_phases: Labels::of(
                 "instrument_phase",
-                [
-                    InstrumentPhase::Closed,
-                    InstrumentPhase::PreOpen,
-                    InstrumentPhase::Continuous,
-                    InstrumentPhase::ClosingAuction,
-                    InstrumentPhase::VolatilityHalt,
-                    InstrumentPhase::Halted,
-                ],
+                InstrumentPhase::ALL,
                 &labels::INSTRUMENT_PHASES,
             ),
         }
