@@ -1,0 +1,5 @@
+//! What everybody may see of the exchange, event by event.
+
+pub mod event;
+
+pub use event::{BestPrice, Change, Event};
