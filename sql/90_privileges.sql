@@ -59,7 +59,7 @@ GRANT SELECT ON
     exchange.instruments, exchange.instrument_states,
     exchange.trades, exchange.candles, exchange.best_quotes, exchange.auctions,
     exchange.trading_hours, exchange.calendar_exceptions, exchange.trading_days,
-    exchange.status, exchange.pg_stat_exchange, exchange.workers
+    exchange.status, exchange.pg_stat_exchange, exchange.workers, exchange.replication_slots
 TO PUBLIC;
 
 -- Of all these but the fee schedules, which are the price list, it sees its own rows.
