@@ -39,6 +39,10 @@ bench: install ## measure the engine alone, and the exchange as its clients see 
 	$(CARGO) run --release -p bench --bin engine
 	$(CARGO) run --release -p bench --bin exchange
 
+.PHONY: report
+report: install ## make a reporting database that follows the venue
+	@$(VENUE) report
+
 .PHONY: psql
 psql: ## open psql on the venue
 	@$(VENUE) psql
