@@ -2,8 +2,11 @@
 //!
 //! * [`event`]: the events.
 //! * [`codec`]: events as bytes, for blocks in a table.
+//! * [`ring`]: events in a memory-mapped file, for programs on the same machine.
 
 pub mod codec;
 pub mod event;
+pub mod ring;
 
 pub use event::{BestPrice, Change, Event, Kind};
+pub use ring::{ReadError, Reader, Writer};
