@@ -321,8 +321,8 @@ fn take_event(head: &Head, input: &mut &[u8]) -> Result<Event, DecodeError> {
             trade_id: take_number(input)?,
             price_ticks: take_number(input)? as i64,
             quantity: take_number(input)? as i64,
-            taker_side: Side::ALL[usize::from(form - form::TRADE & 1)],
-            in_auction: form - form::TRADE & 2 != 0,
+            taker_side: Side::ALL[usize::from((form - form::TRADE) & 1)],
+            in_auction: (form - form::TRADE) & 2 != 0,
         },
         Kind::Busted => Change::Busted { trade_id: take_number(input)? },
         Kind::Uncrossed => Change::Uncrossed {

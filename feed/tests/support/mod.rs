@@ -1,9 +1,15 @@
-//! Events to test with.
+//! Events to test with, and places to put them.
+
+// Each test takes some of it.
+#![allow(dead_code)]
 
 use feed::{BestPrice, Change, Event};
 use matcher::{InstrumentPhase, MarketPhase, Side, Symbol};
 use proptest::prelude::*;
 use proptest::sample::select;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Numbers of every size.
 pub fn number() -> impl Strategy<Value = u64> {
@@ -89,4 +95,91 @@ pub fn events() -> impl Strategy<Value = Vec<Event>> {
         }
         events
     })
+}
+
+static FOLDERS: AtomicU32 = AtomicU32::new(0);
+
+/// A folder of its own, removed when the test is over.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("feed-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub fn ring(&self) -> PathBuf {
+        self.path("ring")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+/// Events with the words that they are in a ring.
+pub mod ring_of {
+    use super::*;
+
+    /// One of each kind, all of one command.
+    pub fn every_kind(sequence: u64) -> Vec<Event> {
+        let best = |price_ticks, quantity| Some(BestPrice { price_ticks, quantity });
+        [
+            Change::Listed {
+                symbol: Symbol::new("ABCDEFGHIJ").unwrap(),
+                tick_digits: 5,
+                tick_scale: 2,
+                lot_size: 10,
+            },
+            Change::Trade {
+                trade_id: 9,
+                price_ticks: 101,
+                quantity: 7,
+                taker_side: Side::Sell,
+                in_auction: true,
+            },
+            Change::Busted { trade_id: 9 },
+            Change::Uncrossed { price_ticks: 101, quantity: 7 },
+            Change::InstrumentPhase { phase: InstrumentPhase::Halted },
+            Change::MarketPhase { phase: MarketPhase::Continuous, trade_date: -1 },
+            Change::Refresh,
+            Change::Level { side: Side::Sell, price_ticks: 101, quantity: 7, orders: 2 },
+            Change::BestQuote { bid: best(101, 7), ask: best(102, 8) },
+            Change::BestQuote { bid: None, ask: best(102, 8) },
+        ]
+        .map(|change| Event { sequence, time_us: -5, instrument: 3, change })
+        .to_vec()
+    }
+
+    /// The same, as `docs/feed.md` has them.
+    pub fn every_kind_in_words(sequence: u64) -> Vec<[u64; 7]> {
+        let text = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+        [
+            (1, 10, [text(b"ABCDEFGH"), text(b"IJ\0\0\0\0\0\0"), 5 | 2 << 32, 10]),
+            (2, 3, [101, 7, 9, 0]),
+            (3, 0, [0, 0, 9, 0]),
+            (4, 0, [101, 7, 0, 0]),
+            (5, 5, [0; 4]),
+            (6, 2, [u64::MAX, 0, 0, 0]),
+            (7, 0, [0; 4]),
+            (8, 1, [101, 7, 2, 0]),
+            (9, 3, [101, 7, 102, 8]),
+            (9, 2, [0, 0, 102, 8]),
+        ]
+        .map(|(kind, detail, fields): (u64, u64, [u64; 4])| {
+            let [first, second, third, fourth] = fields;
+            let head = 3 | kind << 32 | detail << 40;
+            [sequence, -5_i64 as u64, head, first, second, third, fourth]
+        })
+        .to_vec()
+    }
 }
