@@ -16,8 +16,8 @@ DECLARE
 BEGIN
     FOR entry IN SELECT * FROM (VALUES
         ('exchange_market_data',
-         'What everybody may see: instruments, trades and candles.',
-         ARRAY['instruments', 'trades', 'candles']),
+         'What everybody may see: instruments, trades, candles, and every public event in blocks.',
+         ARRAY['instruments', 'trades', 'candles', 'market_data']),
         ('exchange_journal',
          'Every command, in blocks: see exchange.decode_journal().',
          ARRAY['journal']),
