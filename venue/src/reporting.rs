@@ -48,9 +48,10 @@ pub fn connection(cluster: &Cluster) -> Connection {
     cluster.connection(DATABASE, SUPERUSER)
 }
 
-/// Waits until the first copy of every table is done. A copy that fails is tried again for ever:
-/// here it is an error.
+/// Waits until the first copy of every table is done. PostgreSQL begins a copy that failed anew, for
+/// ever: where that does not help, it is an error here.
 fn wait_until_copied(cluster: &Cluster) -> Result<()> {
+    const PATIENCE: i64 = 40;
     let mut client = connection(cluster).connect()?;
     loop {
         let row = client
@@ -64,7 +65,7 @@ fn wait_until_copied(cluster: &Cluster) -> Result<()> {
         if row.get(0) {
             return Ok(());
         }
-        if row.get::<_, Option<i64>>(1).unwrap_or(0) > 0 {
+        if row.get::<_, Option<i64>>(1).unwrap_or(0) > PATIENCE {
             bail!(
                 "the tables of the venue cannot be copied; the server log ends with:\n{}",
                 cluster.log_tail()
