@@ -519,3 +519,13 @@ COMMENT ON VIEW exchange.open_orders IS
 CREATE VIEW exchange.finished_orders AS
     SELECT * FROM exchange.orders WHERE status IN ('filled', 'cancelled', 'rejected', 'expired');
 COMMENT ON VIEW exchange.finished_orders IS 'The orders that are filled, cancelled, rejected or expired.';
+
+-- Where the days of trade dates and candles begin: the setting exchange.time_zone of the venue, which
+-- this server does not know. Change it here too where the venue has another one.
+DO $$
+BEGIN
+    IF current_setting('exchange.time_zone', true) IS NULL THEN
+        EXECUTE format('ALTER DATABASE %I SET exchange.time_zone = %L', current_database(), 'America/New_York');
+    END IF;
+END
+$$;

@@ -4,6 +4,7 @@ mod catalog;
 mod drop_copies;
 mod network;
 mod reporting;
+mod slots;
 mod subscriber;
 
 use tests::Venue;
