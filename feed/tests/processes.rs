@@ -14,7 +14,9 @@ use std::process::{Child, Command, Stdio};
 use std::{env, fs, hint, thread};
 use support::Folder;
 
-const SETTINGS: Settings = Settings { capacity: 1024, mode: 0o640, group: None };
+/// As small as can be, so that the reader is overrun all the time.
+const SETTINGS: Settings =
+    Settings { capacity: feed::ring::MINIMUM_CAPACITY, mode: 0o640, group: None };
 
 /// Every command has so many events.
 const EVENTS_OF_COMMAND: u64 = 3;
@@ -78,7 +80,9 @@ fn event_at(position: u64) -> Event {
 fn write_to(writer: &mut Writer, end: u64) {
     while writer.published() < end {
         let begin = writer.published();
-        let commands = 1 + noise(begin, 9) % 100;
+        // Few at a time for a while, then more than the ring holds.
+        let most = if begin >> 16 & 1 == 0 { 8 } else { 100 };
+        let commands = 1 + noise(begin, 9) % most;
         let batch = begin..begin + commands * EVENTS_OF_COMMAND;
         for position in batch.clone() {
             writer.write(&event_at(position));
