@@ -23,7 +23,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-const SETTINGS: Settings = Settings { capacity: 1 << 20, mode: 0o600, group: None };
+const SETTINGS: Settings = Settings { capacity: 1 << 20, mode: 0o600, group: None, exchange: 0 };
 
 const LATENCY_REACH_NS: f64 = 1_000.0;
 const RATE_REACH: f64 = 5e6;
