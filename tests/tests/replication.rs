@@ -3,6 +3,7 @@
 mod catalog;
 mod drop_copies;
 mod network;
+mod programs;
 mod reporting;
 mod slots;
 mod subscriber;
