@@ -15,12 +15,8 @@ use std::{env, fs, hint, thread};
 use support::Folder;
 
 /// As small as can be, so that the reader is overrun all the time.
-const SETTINGS: Settings = Settings {
-    capacity: feed::ring::MINIMUM_CAPACITY,
-    mode: 0o640,
-    group: None,
-    exchange: 1,
-};
+const SETTINGS: Settings =
+    Settings { capacity: feed::ring::MINIMUM_CAPACITY, mode: 0o640, group: None, exchange: 1 };
 
 /// Every command has so many events.
 const EVENTS_OF_COMMAND: u64 = 3;
