@@ -46,7 +46,7 @@ fn main() -> Result<()> {
         [] => (9, 200_000, Duration::from_secs(1)),
         ["--quick"] => (3, 20_000, Duration::from_millis(200)),
         // The other process.
-        ["write", way, path] => return write(way, Path::new(path)),
+        ["write", way, core, path] => return write(way, core.parse()?, Path::new(path)),
         _ => bail!("usage: feed [--quick]"),
     };
     let (core, reader_core) = cores()?;
@@ -170,17 +170,16 @@ fn events(count: usize) -> Vec<Event> {
 /// How many events are published at once where they come fast.
 const BATCH: u64 = 128;
 
-/// What the other process does, when the first line on its input says on which core, and for how
-/// many events or nanoseconds.
-fn write(way: &str, path: &Path) -> Result<()> {
+/// What the other process does, when the first line on its input says for how many events or
+/// nanoseconds.
+fn write(way: &str, core: usize, path: &Path) -> Result<()> {
+    pin(core)?;
     let mut writer = Writer::create(path, &SETTINGS, 0)?;
     println!("ready");
     std::io::stdout().flush()?;
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
-    let (core, amount) = line.trim().split_once(' ').context("no core and amount")?;
-    pin(core.parse()?)?;
-    let amount: i64 = amount.parse()?;
+    let amount: i64 = line.trim().parse()?;
 
     let events = events(1 << 14);
     let mut all = events.iter().cycle();
@@ -230,9 +229,9 @@ fn write(way: &str, path: &Path) -> Result<()> {
 }
 
 /// Starts the writer of a ring. It is told to go by [`go`].
-fn start(way: &str, ring: &Ring) -> Result<(Child, Reader)> {
+fn start(way: &str, ring: &Ring, plan: Plan) -> Result<(Child, Reader)> {
     let mut child = Command::new(env::current_exe()?)
-        .args(["write", way])
+        .args(["write", way, &plan.core.to_string()])
         .arg(&ring.0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -246,23 +245,22 @@ fn start(way: &str, ring: &Ring) -> Result<(Child, Reader)> {
     Ok((child, Reader::open(&ring.0)?))
 }
 
-fn go(child: &mut Child, plan: Plan, amount: u64) -> Result<()> {
+fn go(child: &mut Child, amount: u64) -> Result<()> {
     let input = child.stdin.as_mut().context("no input")?;
-    writeln!(input, "{} {amount}", plan.core)?;
-    Ok(())
+    writeln!(input, "{amount}").context("the writer does not listen")
 }
 
 fn latency(name: &str, ring: &Ring, way: &str, plan: Plan) -> Result<()> {
     let mut percentiles = [const { Vec::new() }; 3];
     let mut lost_events = 0;
     for _ in 0..plan.turns {
-        let (mut child, mut reader) = start(way, ring)?;
+        let (mut child, mut reader) = start(way, ring, plan)?;
         let amount = match way {
             "single" => plan.single_events,
             _ => plan.second.as_nanos() as u64,
         };
         let mut latencies: Vec<u32> = Vec::with_capacity(8 << 20);
-        go(&mut child, plan, amount)?;
+        go(&mut child, amount)?;
         loop {
             match reader.read() {
                 Ok(Some(event)) => {
@@ -296,9 +294,9 @@ fn latency(name: &str, ring: &Ring, way: &str, plan: Plan) -> Result<()> {
 fn rate(name: &str, ring: &Ring, plan: Plan) -> Result<()> {
     let (mut rates, mut written, mut lost_parts) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..plan.turns {
-        let (mut child, mut reader) = start("fast", ring)?;
+        let (mut child, mut reader) = start("fast", ring, plan)?;
         let (mut read, mut lost_events, mut sum) = (0_u64, 0, 0);
-        go(&mut child, plan, plan.second.as_nanos() as u64)?;
+        go(&mut child, plan.second.as_nanos() as u64)?;
         let mut began = None;
         loop {
             match reader.read() {
