@@ -7,6 +7,7 @@ mod concurrency;
 mod crash;
 mod documentation;
 mod exactly_once;
+mod feed_handlers;
 mod fixtures;
 mod lifecycle;
 mod misuse;
