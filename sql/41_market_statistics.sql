@@ -315,7 +315,7 @@ DECLARE
     to_time   timestamptz;
     to_trade  bigint;
     width     bigint := maximum;
-    found     exchange.executions[];
+    batch     exchange.executions[];
 BEGIN
     IF after IS NULL OR maximum IS NULL THEN
         RAISE EXCEPTION '% must not be NULL', CASE WHEN after IS NULL THEN 'after' ELSE 'maximum' END
@@ -342,24 +342,24 @@ BEGIN
         to_trade := coalesce(to_trade, 9223372036854775807);
         to_time := coalesce(to_time, 'infinity');
         IF sees_all THEN
-            SELECT array_agg(e ORDER BY e.trade_id, e.side) INTO found
+            SELECT array_agg(e ORDER BY e.trade_id, e.side) INTO batch
             FROM exchange.trades AS t
             JOIN exchange.executions AS e
                 ON e.symbol = t.symbol AND e.executed_at = t.executed_at AND e.trade_id = t.trade_id
             WHERE t.trade_id > after AND t.trade_id <= to_trade;
         ELSE
             -- Row-level security adds the accounts.
-            SELECT array_agg(e ORDER BY e.trade_id, e.side) INTO found
+            SELECT array_agg(e ORDER BY e.trade_id, e.side) INTO batch
             FROM exchange.executions AS e
             WHERE (e.executed_at, e.trade_id) > (from_time, after)
               AND (e.executed_at, e.trade_id) <= (to_time, to_trade);
         END IF;
-        EXIT WHEN cardinality(found) >= maximum OR to_time = 'infinity';
+        EXIT WHEN cardinality(batch) >= maximum OR to_time = 'infinity';
         width := width * 4;
     END LOOP;
     RETURN QUERY
-    SELECT e.* FROM unnest(found) AS e
-    WHERE cardinality(found) <= maximum OR e.trade_id <= found[maximum].trade_id;
+    SELECT e.* FROM unnest(batch) AS e
+    WHERE cardinality(batch) <= maximum OR e.trade_id <= batch[maximum].trade_id;
 END
 $$;
 COMMENT ON FUNCTION exchange.executions_after(bigint, integer) IS
