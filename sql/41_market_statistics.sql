@@ -200,6 +200,7 @@ AS $$
         WHERE c.symbol = i.symbol AND c.resolution = '1 day' AND c.opened_at < m.midnight
         ORDER BY c.opened_at DESC LIMIT 1
     ) AS b ON true
+    WHERE $1 IS NOT NULL
     ORDER BY i.instrument_id
 $$;
 COMMENT ON FUNCTION exchange.day_statistics_for(date) IS

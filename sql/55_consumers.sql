@@ -60,7 +60,7 @@ CREATE TABLE exchange.consumer_sessions (
     PRIMARY KEY (name, pid)
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE exchange.consumer_sessions IS
-    'The sessions that fetched from a consumer; those that have ended stay until a member notices. exchange.consumer_members shows who is there.';
+    'The sessions that fetched from a consumer; those that have ended stay until others have taken over from them. exchange.consumer_members shows who is there.';
 COMMENT ON COLUMN exchange.consumer_sessions.name IS 'The consumer.';
 COMMENT ON COLUMN exchange.consumer_sessions.pid IS 'The server process of the session.';
 COMMENT ON COLUMN exchange.consumer_sessions.owner IS 'The owner of the consumer.';
@@ -172,7 +172,7 @@ BEGIN
         RAISE EXCEPTION 'the consumer exists'
             USING ERRCODE = 'duplicate_object',
                   DETAIL = format('There is a consumer "%s", of this or another role.', $1),
-                  HINT = format('SELECT exchange.drop_consumer(%L); removes it, and where it stands.', $1);
+                  HINT = 'Give another name, or go on with it as it is: exchange.fetch_events() needs no more.';
     END IF;
     INSERT INTO exchange.consumer_partitions (name, partition, owner, acknowledged)
     SELECT $1, n, me, start FROM generate_series(0, $4 - 1) AS n;
@@ -223,8 +223,9 @@ DECLARE
     most_events CONSTANT integer := 1000000;
     consumer    exchange.consumer_settings;
     lock_class  integer;
-    -- The members that are there.
+    -- The members that are there, and those that are not any more.
     present     integer[];
+    gone        integer[];
     part        integer;
     -- My partitions.
     mine        integer[];
@@ -273,16 +274,15 @@ BEGIN
             (name, pid, owner, role, held, fetched, scanned, joined_at, seen_at)
         VALUES ($1, me, consumer.owner, current_user, 0, 0, 0, clock_timestamp(), clock_timestamp());
     END IF;
-    present := ARRAY(
-        SELECT s.pid FROM exchange.consumer_sessions AS s
-        WHERE s.name = $1 AND (
-            s.pid = me
+    SELECT coalesce(array_agg(o.pid) FILTER (WHERE o.is_there), '{}'),
+           coalesce(array_agg(o.pid) FILTER (WHERE NOT o.is_there), '{}')
+    INTO present, gone
+    FROM (
+        SELECT s.pid, s.pid = me
             OR coalesce(s.seen_at > clock_timestamp() - consumer.idle_timeout, true)
-               AND NOT (pg_try_advisory_lock(lock_class, s.pid) AND pg_advisory_unlock(lock_class, s.pid))));
-    DELETE FROM exchange.consumer_sessions AS s
-    WHERE s.name = $1 AND s.pid IN (
-        SELECT gone.pid FROM exchange.consumer_sessions AS gone
-        WHERE gone.name = $1 AND NOT gone.pid = ANY (present) FOR UPDATE SKIP LOCKED);
+               AND NOT (pg_try_advisory_lock(lock_class, s.pid) AND pg_advisory_unlock(lock_class, s.pid)) AS is_there
+        FROM exchange.consumer_sessions AS s WHERE s.name = $1
+    ) AS o;
 
     -- 2. Which partitions are mine? As many as make it the same for all members, or one more. What
     -- is too much goes back; what is free, or was left behind, is taken.
@@ -297,13 +297,20 @@ BEGIN
     ELSIF cardinality(mine) < part THEN
         WITH taken AS (
             UPDATE exchange.consumer_partitions AS p SET pid = me
-            WHERE p.name = $1 AND p.partition IN (
+            WHERE p.name = $1 AND p.partition = ANY (ARRAY(
                 SELECT free.partition FROM exchange.consumer_partitions AS free
-                WHERE free.name = $1 AND (free.pid IS NULL OR NOT free.pid = ANY (present))
-                ORDER BY free.partition LIMIT part - cardinality(mine) FOR UPDATE SKIP LOCKED)
+                WHERE free.name = $1 AND (free.pid IS NULL OR free.pid = ANY (gone))
+                ORDER BY free.partition LIMIT part - cardinality(mine) FOR UPDATE SKIP LOCKED))
             RETURNING p.partition)
         SELECT mine || coalesce(array_agg(t.partition), '{}') INTO mine FROM taken AS t;
     END IF;
+    -- Who is gone is forgotten when nothing is left of it.
+    DELETE FROM exchange.consumer_sessions AS s
+    WHERE s.name = $1 AND s.pid = ANY (ARRAY(
+        SELECT g.pid FROM exchange.consumer_sessions AS g
+        WHERE g.name = $1 AND g.pid = ANY (gone)
+          AND NOT EXISTS (SELECT FROM exchange.consumer_partitions AS p WHERE p.name = $1 AND p.pid = g.pid)
+        FOR UPDATE SKIP LOCKED));
 
     -- 3. The events of their instruments, whole commands, from where the one that is least far is.
     SELECT array_agg(CASE WHEN p.partition = ANY (mine) THEN p.acknowledged END ORDER BY p.partition),
@@ -420,12 +427,15 @@ AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM exchange.find_consumer($1);
-    UPDATE exchange.consumer_partitions AS p SET pid = NULL WHERE p.name = $1 AND p.partition IN (
+    -- What others are taking over at this moment they have.
+    UPDATE exchange.consumer_partitions AS p SET pid = NULL
+    WHERE p.name = $1 AND p.partition = ANY (ARRAY(
         SELECT m.partition FROM exchange.consumer_partitions AS m
-        WHERE m.name = $1 AND m.pid = pg_backend_pid() FOR UPDATE SKIP LOCKED);
-    DELETE FROM exchange.consumer_sessions AS s WHERE s.name = $1 AND s.pid IN (
+        WHERE m.name = $1 AND m.pid = pg_backend_pid() FOR UPDATE SKIP LOCKED));
+    DELETE FROM exchange.consumer_sessions AS s
+    WHERE s.name = $1 AND s.pid = ANY (ARRAY(
         SELECT m.pid FROM exchange.consumer_sessions AS m
-        WHERE m.name = $1 AND m.pid = pg_backend_pid() FOR UPDATE SKIP LOCKED);
+        WHERE m.name = $1 AND m.pid = pg_backend_pid() FOR UPDATE SKIP LOCKED));
 END
 $$;
 COMMENT ON FUNCTION exchange.leave_consumer(text) IS
