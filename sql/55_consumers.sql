@@ -235,9 +235,10 @@ DECLARE
     looked      bigint;
     last        bigint;
     chunk       integer := 1000;
-    of_chunk    integer;
+    of_chunk    bigint;
     looked_at   integer := 0;
     returned    integer := 0;
+    newest      bigint;
     seen        bigint;
     is_mine     boolean;
 BEGIN
@@ -299,7 +300,11 @@ BEGIN
             UPDATE exchange.consumer_partitions AS p SET pid = me
             WHERE p.name = $1 AND p.partition = ANY (ARRAY(
                 SELECT free.partition FROM exchange.consumer_partitions AS free
-                WHERE free.name = $1 AND (free.pid IS NULL OR free.pid = ANY (gone))
+                WHERE free.name = $1 AND (
+                    free.pid IS NULL OR free.pid = ANY (gone)
+                    -- Of a member that is not known here: it was of another server, before a dump.
+                    OR free.pid <> me
+                       AND pg_try_advisory_lock(lock_class, free.pid) AND pg_advisory_unlock(lock_class, free.pid))
                 ORDER BY free.partition LIMIT part - cardinality(mine) FOR UPDATE SKIP LOCKED))
             RETURNING p.partition)
         SELECT mine || coalesce(array_agg(t.partition), '{}') INTO mine FROM taken AS t;
@@ -319,23 +324,35 @@ BEGIN
     FROM exchange.consumer_partitions AS p WHERE p.name = $1;
     <<reading>>
     WHILE cardinality(mine) > 0 AND returned < $2 AND looked_at < most_events LOOP
-        of_chunk := 0;
+        SELECT b.last_sequence INTO newest FROM exchange.market_data AS b
+        ORDER BY b.first_sequence DESC LIMIT 1;
         seen := looked;
+        -- In the order in which they come: no join, which might change it. The last one of the chunk
+        -- comes in any case, to tell how far it goes.
         FOR sequence, at, symbol, event, side, price, quantity, orders, trade_id, in_auction,
-            bid_price, bid_quantity, ask_price, ask_quantity, phase, trade_date, is_mine IN
+            bid_price, bid_quantity, ask_price, ask_quantity, phase, trade_date, of_chunk, is_mine IN
             SELECT v.sequence, v.at, v.symbol, v.event, v.side, v.price, v.quantity, v.orders, v.trade_id,
                    v.in_auction, v.bid_price, v.bid_quantity, v.ask_price, v.ask_quantity, v.phase, v.trade_date,
-                   v.symbol IS NULL
-                   OR v.sequence > progress[(i.instrument_id - 1) % consumer.partitions + 1]
-                      AND (consumer.symbols IS NULL OR v.symbol = ANY (consumer.symbols))
-            FROM exchange.events_after(
-                looked, CASE WHEN cardinality(consumer.symbols) = 1 THEN consumer.symbols[1] END, chunk)
-                WITH ORDINALITY AS v (sequence, at, symbol, event, side, price, quantity, orders, trade_id,
-                    in_auction, bid_price, bid_quantity, ask_price, ask_quantity, phase, trade_date, place)
-            LEFT JOIN exchange.instruments AS i ON i.symbol = v.symbol
-            ORDER BY v.place
+                   v.of_chunk,
+                   v.symbol IS NULL OR (
+                       SELECT v.sequence > progress[(i.instrument_id - 1) % consumer.partitions + 1]
+                       FROM exchange.instruments AS i
+                       WHERE i.symbol = v.symbol
+                         AND (consumer.symbols IS NULL OR i.symbol = ANY (consumer.symbols)))
+            FROM (
+                SELECT e.*, count(*) OVER () AS of_chunk
+                FROM exchange.events_after(
+                    looked, CASE WHEN cardinality(consumer.symbols) = 1 THEN consumer.symbols[1] END, chunk)
+                    WITH ORDINALITY AS e (sequence, at, symbol, event, side, price, quantity, orders, trade_id,
+                        in_auction, bid_price, bid_quantity, ask_price, ask_quantity, phase, trade_date, place)
+            ) AS v
+            WHERE v.symbol IS NULL
+               OR v.symbol IN (
+                   SELECT i.symbol FROM exchange.instruments AS i
+                   WHERE progress[(i.instrument_id - 1) % consumer.partitions + 1] IS NOT NULL
+                     AND (consumer.symbols IS NULL OR i.symbol = ANY (consumer.symbols)))
+               OR v.place = v.of_chunk
         LOOP
-            of_chunk := of_chunk + 1;
             IF is_mine THEN
                 IF returned >= $2 AND sequence > last THEN
                     looked := sequence - 1;
@@ -348,7 +365,11 @@ BEGIN
             seen := sequence;
         END LOOP;
         looked := seen;
-        EXIT WHEN of_chunk < chunk;
+        IF coalesce(of_chunk, 0) < chunk THEN
+            -- What was there before this chunk was read was in it.
+            looked := greatest(looked, newest);
+            EXIT;
+        END IF;
         looked_at := looked_at + of_chunk;
         chunk := least(chunk * 2, 16000);
     END LOOP;
