@@ -18,7 +18,7 @@ CREATE TABLE exchange.consumer_settings (
 COMMENT ON TABLE exchange.consumer_settings IS
     'The consumers of public events. Use exchange.create_consumer() and exchange.drop_consumer(); exchange.consumers shows how far each has come.';
 COMMENT ON COLUMN exchange.consumer_settings.name IS 'Its name in every call, 1 to 63 bytes.';
-COMMENT ON COLUMN exchange.consumer_settings.owner IS 'The role that made it; its members may use it.';
+COMMENT ON COLUMN exchange.consumer_settings.owner IS 'The role that made it; its members may use it. A number where the role was dropped.';
 COMMENT ON COLUMN exchange.consumer_settings.symbols IS
     'The instruments whose events it gets; NULL for all, those that are listed later too.';
 COMMENT ON COLUMN exchange.consumer_settings.partitions IS
