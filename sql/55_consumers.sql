@@ -1,7 +1,7 @@
 -- Consumers with offsets: programs that speak nothing but SQL follow the public events, several of
 -- them sharing the work, and the database remembers how far they have come.
 --
--- A consumer's instruments are dealt out to partitions, by instrument_id. A session that fetches is
+-- A consumer's instruments are dealt out to partitions, one after the other. A session that fetches is
 -- a member, and holds its part of the partitions until it ends. How far a partition was
 -- acknowledged is a row, as durable as any other; who holds it is a row too, but whether a member is
 -- still there is told by an advisory lock of its session, which PostgreSQL lets go when the session
@@ -22,7 +22,7 @@ COMMENT ON COLUMN exchange.consumer_settings.owner IS 'The role that made it; it
 COMMENT ON COLUMN exchange.consumer_settings.symbols IS
     'The instruments whose events it gets; NULL for all, those that are listed later too.';
 COMMENT ON COLUMN exchange.consumer_settings.partitions IS
-    'Into how many parts its instruments are dealt, and so how many members can share the work: instrument_id - 1 modulo this is the partition.';
+    'Into how many parts its instruments are dealt, and so how many members can share the work: the partition is instrument_id - 1, or the place in symbols - 1, modulo this.';
 COMMENT ON COLUMN exchange.consumer_settings.idle_timeout IS
     'How long a member may be connected without a call before others may have its partitions; NULL for any time.';
 COMMENT ON COLUMN exchange.consumer_settings.created_at IS 'When it was made.';
@@ -335,10 +335,12 @@ BEGIN
                    v.in_auction, v.bid_price, v.bid_quantity, v.ask_price, v.ask_quantity, v.phase, v.trade_date,
                    v.of_chunk,
                    v.symbol IS NULL OR (
-                       SELECT v.sequence > progress[(i.instrument_id - 1) % consumer.partitions + 1]
+                       SELECT v.sequence > progress[(d.place - 1) % consumer.partitions + 1]
                        FROM exchange.instruments AS i
-                       WHERE i.symbol = v.symbol
-                         AND (consumer.symbols IS NULL OR i.symbol = ANY (consumer.symbols)))
+                       CROSS JOIN LATERAL (
+                           SELECT CASE WHEN consumer.symbols IS NULL THEN i.instrument_id
+                                       ELSE array_position(consumer.symbols, i.symbol) END) AS d (place)
+                       WHERE i.symbol = v.symbol)
             FROM (
                 SELECT e.*, count(*) OVER () AS of_chunk
                 FROM exchange.events_after(
@@ -348,9 +350,12 @@ BEGIN
             ) AS v
             WHERE v.symbol IS NULL
                OR v.symbol IN (
-                   SELECT i.symbol FROM exchange.instruments AS i
-                   WHERE progress[(i.instrument_id - 1) % consumer.partitions + 1] IS NOT NULL
-                     AND (consumer.symbols IS NULL OR i.symbol = ANY (consumer.symbols)))
+                   SELECT i.symbol
+                   FROM exchange.instruments AS i
+                   CROSS JOIN LATERAL (
+                       SELECT CASE WHEN consumer.symbols IS NULL THEN i.instrument_id
+                                   ELSE array_position(consumer.symbols, i.symbol) END) AS d (place)
+                   WHERE progress[(d.place - 1) % consumer.partitions + 1] IS NOT NULL)
                OR v.place = v.of_chunk
         LOOP
             IF is_mine THEN
