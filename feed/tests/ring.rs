@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use support::{Folder, ring_of};
 
 const CAPACITY: u64 = 64;
-const SETTINGS: Settings = Settings { capacity: CAPACITY, mode: 0o640, group: None };
+const SETTINGS: Settings = Settings { capacity: CAPACITY, mode: 0o640, group: None, exchange: 1 };
 
 /// Bytes of the header, and where in it the published position and the last sequence are.
 const HEADER: u64 = 4096;
