@@ -9,6 +9,7 @@ mod boards;
 mod clients;
 mod names;
 mod replay;
+pub mod reports;
 mod tables;
 
 use std::fmt;

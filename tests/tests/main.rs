@@ -17,6 +17,7 @@ mod phases;
 mod privileges;
 mod rate_limits;
 mod replication;
+mod reports;
 mod semantics;
 mod sessions;
 mod tables_and_market_data;
