@@ -463,8 +463,8 @@ BEGIN
         SELECT (t.executed_at AT TIME ZONE current_setting('exchange.time_zone'))::date INTO missed
         FROM exchange.trades AS t WHERE t.trade_id > last.last_trade_id ORDER BY t.trade_id LIMIT 1;
         -- What came after the last date was closed is of the date after it.
-        missed := greatest(missed, last.trade_date + 1);
-        IF missed < day THEN
+        IF missed IS NOT NULL AND greatest(missed, last.trade_date + 1) < day THEN
+            missed := greatest(missed, last.trade_date + 1);
             RAISE EXCEPTION 'trade date % is to be closed first', missed
                 USING ERRCODE = 'object_not_in_prerequisite_state',
                       DETAIL = format('There were trades on it, and the last date that is closed is %s.', last.trade_date),

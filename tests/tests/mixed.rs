@@ -565,8 +565,8 @@ fn venue(is_simulated: bool) -> (Venue, Clock) {
     (venue, Clock::Simulated(AtomicI64::new(time_us)))
 }
 
-/// Creates the roles and their accounts: of each role a rich one, and one that has little and
-/// owes soon.
+/// Creates the roles and their accounts: of each role a rich one, which pays much or is paid for its
+/// trades to begin with, and one that has little and owes soon.
 fn open_accounts(superuser: &mut Session) -> Vec<(String, [i64; 2])> {
     let mut seats = Vec::new();
     for number in 0..ROLES {
@@ -577,6 +577,8 @@ fn open_accounts(superuser: &mut Session) -> Vec<(String, [i64; 2])> {
             "SELECT exchange.verify_account({rich}), exchange.verify_account({poor})"
         ));
         fund(superuser, &format!("account_id = {rich}"), "true");
+        let schedule = if number % 2 == 0 { "rebate" } else { "dear" };
+        superuser.run(&format!("SELECT exchange.set_fee_schedule({rich}, '{schedule}')"));
         superuser.run(&format!(
             "SELECT exchange.deposit({poor}, 'USD', 30000), exchange.deposit({poor}, 'EUR', 9000),
                     exchange.deposit_shares({poor}, 'ALFA', 2000)"
