@@ -16,7 +16,7 @@ use support::Folder;
 
 /// As small as can be, so that the reader is overrun all the time.
 const SETTINGS: Settings =
-    Settings { capacity: feed::ring::MINIMUM_CAPACITY, mode: 0o640, group: None };
+    Settings { capacity: feed::ring::MINIMUM_CAPACITY, mode: 0o640, group: None, exchange: 1 };
 
 /// Every command has so many events.
 const EVENTS_OF_COMMAND: u64 = 3;
