@@ -213,7 +213,7 @@ BEGIN ATOMIC
         WHERE m.account_id = $1
     ) AS s
     WINDOW w AS (PARTITION BY s.asset_kind, s.asset
-                 ORDER BY s.step, s.occurred_at, s.reference, s.movement, s.amount
+                 ORDER BY s.step, s.occurred_at, s.reference, s.movement LIKE 'fee%', s.movement, s.amount
                  ROWS UNBOUNDED PRECEDING)
     ORDER BY s.asset_kind, s.asset, row_number() OVER w;
 END;

@@ -202,7 +202,8 @@ RETURNS TABLE (
 LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1000
 BEGIN ATOMIC
     SELECT m.trade_id, m.order_id, m.account_id, m.symbol, m.side, m.executed_at, m.price, m.quantity,
-           m.bid, m.ask, (m.bid + m.ask) / 2, m.ask - m.bid, 2 * abs(m.price - (m.bid + m.ask) / 2)
+           m.bid, m.ask, trim_scale((m.bid + m.ask) / 2), m.ask - m.bid,
+           trim_scale(2 * abs(m.price - (m.bid + m.ask) / 2))
     FROM (
         SELECT m.trade_id, m.order_id, m.account_id, m.symbol, m.side, m.executed_at, m.price, m.quantity,
                first_value(m.bid_price) OVER w AS bid, first_value(m.ask_price) OVER w AS ask
@@ -257,7 +258,8 @@ BEGIN ATOMIC
            coalesce(o.orders, 0), coalesce(o.with_execution, 0), coalesce(o.filled, 0),
            coalesce(o.ordered_quantity, 0), coalesce(o.filled_quantity, 0),
            round(o.filled_quantity / o.ordered_quantity, 6),
-           o.to_first_fill, o.to_fill, coalesce(s.quantity, 0), round(s.quoted_spread, 9), round(s.effective_spread, 9)
+           o.to_first_fill, o.to_fill, coalesce(s.quantity, 0), trim_scale(round(s.quoted_spread, 9)),
+           trim_scale(round(s.effective_spread, 9))
     FROM (
         SELECT o.account_id, o.symbol, count(*) AS orders,
                count(*) FILTER (WHERE o.filled_quantity > 0) AS with_execution,

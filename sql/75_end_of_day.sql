@@ -428,35 +428,36 @@ BEGIN
 
     SELECT d.* INTO last FROM exchange.closed_days AS d WHERE d.trade_date = day;
     IF FOUND THEN
-        RAISE EXCEPTION 'trade date % is closed already', day
+        RAISE EXCEPTION 'the day is closed already'
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  DETAIL = format('It was closed at %s by %s, and ended at %s.', last.closed_at, last.closed_by, last.ends_at),
+                  DETAIL = format('Trade date %s was closed at %s by %s, and ended at %s.', day, last.closed_at, last.closed_by, last.ends_at),
                   HINT = format('What came after is of a later date. SELECT * FROM exchange.check_day(%L) shows whether it is still what it was.', day);
     END IF;
     SELECT d.* INTO last FROM exchange.closed_days AS d ORDER BY d.trade_date DESC LIMIT 1;
     IF day < last.trade_date THEN
-        RAISE EXCEPTION 'trade date % is before one that is closed', day
+        RAISE EXCEPTION 'the day is before one that is closed'
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  DETAIL = format('Trade date %s is closed: what happened before its end is of that date or of one before.', last.trade_date),
+                  DETAIL = format('Trade date %s is closed; what happened on %s is a part of it, or of one before.', last.trade_date, day),
                   HINT = 'Days are closed in their order; see exchange.closed_days.';
     END IF;
     IF at < exchange.midnight(day) THEN
-        RAISE EXCEPTION 'trade date % has not come yet', day
+        RAISE EXCEPTION 'the day has not come yet'
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  DETAIL = format('It is %s.', at), HINT = 'Close it when its market is closed.';
+                  DETAIL = format('Trade date %s begins at %s, and it is %s.', day, exchange.midnight(day), at),
+                  HINT = 'Close it when its market is closed.';
     END IF;
     IF engine.market_phase <> 'closed' AND engine.trade_date <= day THEN
-        RAISE EXCEPTION 'trade date % is still trading', day
+        RAISE EXCEPTION 'the day is still trading'
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   DETAIL = format('The market is in phase %s of trade date %s.', engine.market_phase, engine.trade_date),
                   HINT = 'Wait until the calendar closes the market, or close it with SELECT exchange.close_market().';
     END IF;
     IF at < exchange.midnight(day + 1)
        AND (engine.trade_date < day OR EXISTS (SELECT FROM exchange.trading_days AS d WHERE d.trade_date = day)) THEN
-        RAISE EXCEPTION 'trade date % is not over', day
+        RAISE EXCEPTION 'the day is not over'
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  DETAIL = CASE WHEN engine.trade_date < day THEN format('The market has not opened on it; the last trade date is %s.', engine.trade_date)
-                                ELSE 'The calendar has not closed its market; see exchange.trading_days.' END,
+                  DETAIL = CASE WHEN engine.trade_date < day THEN format('The market has not opened on %s; the last trade date is %s.', day, engine.trade_date)
+                                ELSE format('The calendar has not closed the market of %s; see exchange.trading_days.', day) END,
                   HINT = format('Close it after its market has closed, or, where that does not open, after %s.', exchange.midnight(day + 1));
     END IF;
     IF last.trade_date IS NOT NULL THEN
@@ -465,9 +466,9 @@ BEGIN
         -- What came after the last date was closed is of the date after it.
         IF missed IS NOT NULL AND greatest(missed, last.trade_date + 1) < day THEN
             missed := greatest(missed, last.trade_date + 1);
-            RAISE EXCEPTION 'trade date % is to be closed first', missed
+            RAISE EXCEPTION 'another day is to be closed first'
                 USING ERRCODE = 'object_not_in_prerequisite_state',
-                      DETAIL = format('There were trades on it, and the last date that is closed is %s.', last.trade_date),
+                      DETAIL = format('There were trades on %s, and the last date that is closed is %s.', missed, last.trade_date),
                       HINT = format('SELECT * FROM exchange.close_day(%L);', missed);
         END IF;
     END IF;
@@ -489,7 +490,7 @@ BEGIN
     INTO made, failed
     FROM exchange.check_period(begins_at, ends_at, last.trade_date, day) AS k;
     IF failed IS NOT NULL THEN
-        RAISE EXCEPTION 'trade date % does not reconcile', day
+        RAISE EXCEPTION 'the day does not reconcile'
             USING ERRCODE = 'data_exception', DETAIL = array_to_string(failed, E'\n'),
                   HINT = format('Nothing was closed. SELECT * FROM exchange.check_day(%L) WHERE difference <> 0 shows this again.', day);
     END IF;
@@ -572,9 +573,9 @@ BEGIN
                   HINT = 'Give both, as in exchange.export_day(DATE ''2026-11-25'', ''/var/lib/postgresql/reports'').';
     END IF;
     IF NOT EXISTS (SELECT FROM exchange.closed_days AS d WHERE d.trade_date = day) THEN
-        RAISE EXCEPTION 'trade date % is not closed', day
+        RAISE EXCEPTION 'the day is not closed'
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  DETAIL = 'Its reports may still change.',
+                  DETAIL = format('The reports of %s may still change.', day),
                   HINT = format('SELECT * FROM exchange.close_day(%L);', day);
     END IF;
     FOR written IN SELECT r.report, r.query FROM exchange.day_reports(day) AS r

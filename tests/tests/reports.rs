@@ -183,7 +183,8 @@ fn days_of_every_kind_of_order_are_what_the_accountant_says() {
         {
             let failure = session.failure(&format!("SELECT * FROM exchange.close_day('{later}')"));
             assert_eq!(failure.code, "55000", "{failure}");
-            assert_eq!(failure.message, format!("trade date {date} is to be closed first"));
+            assert_eq!(failure.message, "another day is to be closed first");
+            assert!(failure.hint.contains(&format!("close_day('{date}')")), "{failure}");
         }
         close(&mut session, date);
         days.push(Day {
@@ -242,7 +243,7 @@ fn tamper(session: &mut Session, date: &str) {
         let failure = session.failure(&format!("SELECT * FROM exchange.close_day('{date}')"));
         session.run("ROLLBACK");
         assert_eq!(failure.code, "22000", "{change}\n{failure}");
-        assert_eq!(failure.message, format!("trade date {date} does not reconcile"));
+        assert_eq!(failure.message, "the day does not reconcile");
         for check in checks {
             let is_told = failure.detail.lines().any(|line| line.starts_with(&format!("{check}: ")));
             assert!(is_told, "{change}\nshould fail {check}:\n{failure}");
@@ -417,17 +418,17 @@ fn a_day_is_closed_once_when_it_is_over() {
     assert_eq!(code, "22004");
     // In the morning, while it trades, and on the days around.
     let today = "'2026-11-24'";
-    refused(&mut session, today, "trade date 2026-11-24 is not over", "after its market has closed");
+    refused(&mut session, today, "the day is not over", "after its market has closed");
     advance(&mut session, "2026-11-24 10:00");
-    let code = refused(&mut session, today, "trade date 2026-11-24 is still trading", "close_market()");
+    let code = refused(&mut session, today, "the day is still trading", "close_market()");
     assert_eq!(code, "55000");
-    refused(&mut session, "'2026-11-25'", "trade date 2026-11-25 has not come yet", "its market");
+    refused(&mut session, "'2026-11-25'", "the day has not come yet", "its market");
     // Closed by hand at noon, it may be opened again by the calendar's close.
     place(&mut session, alice, "'sell', 10, 10");
     place(&mut session, bob, "'buy', 10, 10");
     session.run("SELECT exchange.close_market()");
     session.wait_for_tables();
-    refused(&mut session, today, "trade date 2026-11-24 is not over", "after its market has closed");
+    refused(&mut session, today, "the day is not over", "after its market has closed");
     session.run("SELECT exchange.open_market()");
     advance(&mut session, "2026-11-24 16:00");
     session.run(&format!("SELECT exchange.deposit({alice}, 'USD', 1)"));
@@ -445,10 +446,10 @@ fn a_day_is_closed_once_when_it_is_over() {
     session.run("ROLLBACK");
 
     close(&mut session, "2026-11-24");
-    refused(&mut session, today, "trade date 2026-11-24 is closed already", "check_day('2026-11-24')");
-    refused(&mut session, "'2026-11-23'", "trade date 2026-11-23 is before one that is closed", "order");
+    refused(&mut session, today, "the day is closed already", "check_day('2026-11-24')");
+    refused(&mut session, "'2026-11-23'", "the day is before one that is closed", "order");
     let failure = session.failure("SELECT * FROM exchange.export_day('2026-11-23', '/tmp')");
-    assert_eq!((&*failure.code, &*failure.message), ("55000", "trade date 2026-11-23 is not closed"));
+    assert_eq!((&*failure.code, &*failure.message), ("55000", "the day is not closed"));
     assert_eq!(
         session.one("SELECT trade_date, orders, trades, closed_by FROM exchange.closed_days"),
         "2026-11-24|2|1|postgres"
