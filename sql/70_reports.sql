@@ -620,21 +620,22 @@ RETURNS TABLE (
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
     SELECT o.owner, o.account_id, o.order_id, o.symbol, o.side, o.price, o.quantity, o.filled_quantity,
-           o.created_at, o.updated_at, round(o.quantity / o.average, 2), e.executions, e.quantity
+           o.created_at, o.updated_at, round(o.quantity * o.trades / o.traded, 2), e.executions, e.quantity
     FROM (
         SELECT a.owner, o.account_id, o.order_id, o.symbol, o.side, o.price, o.quantity, o.filled_quantity,
-               o.created_at, o.updated_at, v.average
+               o.created_at, o.updated_at, v.trades, v.traded
         FROM exchange.period($1, $2) AS p
         CROSS JOIN exchange.instruments AS i
         CROSS JOIN LATERAL (
-            SELECT avg(t.quantity) AS average FROM exchange.trades AS t
+            SELECT count(*) AS trades, sum(t.quantity) AS traded FROM exchange.trades AS t
             WHERE t.symbol = i.symbol AND t.executed_at >= p.begins_at AND t.executed_at < p.ends_at
         ) AS v
         JOIN exchange.finished_orders AS o
           ON o.symbol = i.symbol AND o.created_at >= p.begins_at AND o.created_at < p.ends_at
         JOIN exchange.accounts AS a ON a.account_id = o.account_id
         WHERE o.cancel_reason = 'requested' AND o.updated_at - o.created_at <= $3
-          AND o.quantity >= $4 * v.average
+          -- At least so many times the average, without rounding that.
+          AND o.quantity * v.trades >= $4 * v.traded
     ) AS o
     CROSS JOIN LATERAL (
         SELECT count(*) AS executions, sum(e.quantity) AS quantity

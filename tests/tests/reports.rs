@@ -14,8 +14,9 @@ const COMMANDS: u64 = 15_000;
 
 /// A moment as microseconds since 2000-01-01 UTC.
 fn us(session: &mut Session, moment: &str) -> i64 {
-    session
-        .number(&format!("SELECT (extract(epoch FROM {moment}) * 1000000)::bigint - 946684800000000"))
+    session.number(&format!(
+        "SELECT (extract(epoch FROM {moment}) * 1000000)::bigint - 946684800000000"
+    ))
 }
 
 /// Midnight in New York, by PostgreSQL's own calendar.
@@ -29,9 +30,7 @@ fn midnight_us(session: &mut Session, date: &str, days_later: u32) -> i64 {
 /// Moves the clock on until a day of the calendar is over, and then some.
 fn come_to_a_close(session: &mut Session) -> String {
     loop {
-        session.run(
-            "SELECT exchange.advance_clock(next_phase_at) FROM exchange.pg_stat_exchange",
-        );
+        session.run("SELECT exchange.advance_clock(next_phase_at) FROM exchange.pg_stat_exchange");
         session.wait_for_tables();
         let is_over = session.is_true(
             "SELECT market_phase = 'closed'
@@ -245,7 +244,8 @@ fn tamper(session: &mut Session, date: &str) {
         assert_eq!(failure.code, "22000", "{change}\n{failure}");
         assert_eq!(failure.message, "the day does not reconcile");
         for check in checks {
-            let is_told = failure.detail.lines().any(|line| line.starts_with(&format!("{check}: ")));
+            let is_told =
+                failure.detail.lines().any(|line| line.starts_with(&format!("{check}: ")));
             assert!(is_told, "{change}\nshould fail {check}:\n{failure}");
         }
     }
@@ -312,7 +312,10 @@ fn export(venue: &Venue, session: &mut Session, date: &str) {
             .expect("the query runs")
             .expect("the rows come");
         assert_eq!(written, expected, "{name}");
-        assert_eq!(written.lines().count().to_string(), (lines.parse::<u64>().unwrap() + 1).to_string());
+        assert_eq!(
+            written.lines().count().to_string(),
+            (lines.parse::<u64>().unwrap() + 1).to_string()
+        );
         if !name.contains("candidates") {
             assert_ne!(lines, "0", "{name} is empty");
         }
@@ -334,7 +337,8 @@ const OF_ACCOUNTS: [&str; 9] = [
 
 fn brokers_see_their_own(venue: &Venue, session: &mut Session, dates: &[String]) {
     let range = format!("'{}', '{}'", dates[0], dates[dates.len() - 1]);
-    let accounts = "account_id IN (SELECT account_id FROM exchange.accounts WHERE owner = 'mixed_1')";
+    let accounts =
+        "account_id IN (SELECT account_id FROM exchange.accounts WHERE owner = 'mixed_1')";
     let mut broker = venue.session("mixed_1");
     for function in OF_ACCOUNTS {
         let call = function.replace("{range}", &range);
@@ -348,8 +352,9 @@ fn brokers_see_their_own(venue: &Venue, session: &mut Session, dates: &[String])
         assert!(!own.starts_with("0|"), "{call}");
         assert_eq!(broker.one(&digest("true")), own, "{call}");
     }
-    let others = session
-        .rows("SELECT account_id FROM exchange.accounts WHERE owner = 'mixed_2' ORDER BY 1 LIMIT 1");
+    let others = session.rows(
+        "SELECT account_id FROM exchange.accounts WHERE owner = 'mixed_2' ORDER BY 1 LIMIT 1",
+    );
     for query in [
         format!("SELECT * FROM exchange.account_statement({}, {range})", others[0]),
         format!("SELECT * FROM exchange.tax_lots({})", others[0]),
@@ -366,8 +371,7 @@ fn brokers_see_their_own(venue: &Venue, session: &mut Session, dates: &[String])
 /// A venue by a simulated clock and the calendar, on the morning of 2026-11-24: two accounts with
 /// money and shares, of different owners. Fees are one in a thousand for who comes in.
 fn morning() -> (Venue, Session, [i64; 2]) {
-    let venue =
-        Venue::start(&[("exchange.simulated_clock", "on"), ("exchange.calendar", "on")]);
+    let venue = Venue::start(&[("exchange.simulated_clock", "on"), ("exchange.calendar", "on")]);
     let mut session = venue.superuser();
     session.run(
         "CREATE ROLE alice LOGIN IN ROLE exchange_trader; CREATE ROLE bob LOGIN IN ROLE exchange_trader;
@@ -456,7 +460,8 @@ fn a_day_is_closed_once_when_it_is_over() {
     );
 
     // The same evening is of the next date: a deposit, and the bust of the trade.
-    session.run(&format!("SELECT exchange.deposit({alice}, 'USD', 5); SELECT exchange.bust_trade(1)"));
+    session
+        .run(&format!("SELECT exchange.deposit({alice}, 'USD', 5); SELECT exchange.bust_trade(1)"));
     session.wait_for_tables();
     assert_eq!(differences_since(&mut session, "2026-11-24"), [""; 0]);
     let activity = |date: &str, account: i64| {
@@ -548,10 +553,7 @@ fn obligations_settle_or_fail() {
                        FROM exchange.settlement_obligations ORDER BY 1";
     assert_eq!(
         session.rows(obligations),
-        [
-            format!("{alice}|-3|20.00|pending|-"),
-            format!("{bob}|3|-20.24|pending|-"),
-        ]
+        [format!("{alice}|-3|20.00|pending|-"), format!("{bob}|3|-20.24|pending|-"),]
     );
     assert_eq!(session.number("SELECT exchange.settle_obligations('2026-11-24')"), 0);
     let fail = |account: i64, reason: &str| {
@@ -777,32 +779,23 @@ fn execution_is_measured_against_the_quote_at_entry() {
     };
     assert_eq!(session.one(&quality(bob)), "1|1|1|25|25|1|00:00:00|00:00:01|20|0.1|0.2");
     // 2 seconds, 1 second and none.
-    assert_eq!(
-        session.one(&quality(alice)),
-        "4|3|3|35|25|0.714286|00:00:01|00:00:01|0|-|-"
-    );
+    assert_eq!(session.one(&quality(alice)), "4|3|3|35|25|0.714286|00:00:01|00:00:01|0|-|-");
     // The life of an order, and who had a hand in it.
     session.run(&format!("SELECT exchange.reduce_order({bid}, 4)"));
     session.run(&format!("SELECT exchange.mass_cancel({alice})"));
     session.wait_for_tables();
     let trail = |order: i64| {
-        format!("SELECT action, actor, price, quantity, trade_id, reason FROM exchange.audit_trail({order})")
+        format!(
+            "SELECT action, actor, price, quantity, trade_id, reason FROM exchange.audit_trail({order})"
+        )
     };
     assert_eq!(
         session.rows(&trail(second)),
-        [
-            "place|alice|10.10|10|-|-",
-            "execution|-|10.10|10|2|maker",
-            "filled|exchange|-|10|-|-",
-        ]
+        ["place|alice|10.10|10|-|-", "execution|-|10.10|10|2|maker", "filled|exchange|-|10|-|-",]
     );
     assert_eq!(
         session.rows(&trail(bid)),
-        [
-            "place|alice|9.90|10|-|-",
-            "reduce|venue|-|4|-|-",
-            "cancelled|venue|-|0|-|requested",
-        ]
+        ["place|alice|9.90|10|-|-", "reduce|venue|-|4|-|-", "cancelled|venue|-|0|-|requested",]
     );
     assert_eq!(session.rows(&trail(1)), [""; 0]);
     assert_eq!(

@@ -510,13 +510,11 @@ impl<'a> Accountant<'a> {
         // Fees, and those that came back.
         for execution in self.executions() {
             let Execution { account, instrument, fee, .. } = execution;
-            for (time_us, fee) in
-                [(Some(execution.time_us), -fee), (execution.busted_us, fee)]
-            {
+            for (time_us, fee) in [(Some(execution.time_us), -fee), (execution.busted_us, fee)] {
                 if let Some(day) = time_us.and_then(|time_us| self.day(time_us)) {
                     let symbol = instrument.symbol.as_str();
-                    net.entry((&day.date, account, symbol, &instrument.currency)).or_default()[2] +=
-                        fee;
+                    net.entry((&day.date, account, symbol, &instrument.currency)).or_default()
+                        [2] += fee;
                 }
             }
         }
@@ -984,7 +982,10 @@ struct Lot<'a> {
 impl Lot<'_> {
     fn row(&self) -> String {
         let with = |part: Option<Part>| {
-            part.map_or_else(|| format!("{NULL}|{NULL}"), |part| format!("{}|{}", part.by, part.reference))
+            part.map_or_else(
+                || format!("{NULL}|{NULL}"),
+                |part| format!("{}|{}", part.by, part.reference),
+            )
         };
         let money = |part: Option<Part>| part.and_then(|part| part.money);
         let (cost, proceeds) = (money(self.acquired), money(self.disposed));
@@ -1005,7 +1006,9 @@ impl Lot<'_> {
             names::or_null(closed),
             names::or_null(cost.map(names::money)),
             names::or_null(proceeds.map(names::money)),
-            names::or_null(proceeds.zip(cost).map(|(proceeds, cost)| names::money(proceeds - cost))),
+            names::or_null(
+                proceeds.zip(cost).map(|(proceeds, cost)| names::money(proceeds - cost))
+            ),
         )
     }
 }
@@ -1038,7 +1041,8 @@ fn settlement_date(date: &str) -> String {
 /// Days since 1970-01-01, in the Gregorian calendar.
 fn days_from(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400)
+    year * 365 + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
         + (153 * month + 2) / 5
         + day
         - 719_469
