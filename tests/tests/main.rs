@@ -21,6 +21,7 @@ mod privileges;
 mod public_events;
 mod rate_limits;
 mod replication;
+mod reports;
 mod semantics;
 mod sessions;
 mod tables_and_market_data;
