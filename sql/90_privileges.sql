@@ -33,6 +33,10 @@ GRANT EXECUTE ON FUNCTION
     exchange.order_book(text, integer),
     exchange.order_book_l3(text),
     exchange.quotes(),
+    exchange.events_after(bigint, text, integer),
+    exchange.quote_history(text, timestamptz, timestamptz),
+    exchange.depth_history(text, timestamptz, timestamptz, interval, integer),
+    exchange.checksum(bytea),
     exchange.statistics(),
     exchange.worker_states(),
     exchange.trading_day_times(date, date),
@@ -52,12 +56,18 @@ GRANT EXECUTE ON FUNCTION
     exchange.cancel_on_disconnect
 TO exchange_trader;
 
+-- What they return is the journal's, and the journal is closed to others anyway.
+GRANT EXECUTE ON FUNCTION
+    exchange.decode_journal(bytea, bigint, bigint),
+    exchange.journal_commands(bigint, bigint, bigint)
+TO exchange_reporter;
+
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA exchange TO exchange_admin;
 
 -- What the venue has earned (currencies) is not public, and neither is who owns what.
 GRANT SELECT ON
     exchange.instruments, exchange.instrument_states,
-    exchange.trades, exchange.candles, exchange.best_quotes, exchange.auctions,
+    exchange.trades, exchange.candles, exchange.best_quotes, exchange.auctions, exchange.market_data,
     exchange.trading_hours, exchange.calendar_exceptions, exchange.trading_days,
     exchange.status, exchange.pg_stat_exchange, exchange.workers
 TO PUBLIC;
@@ -157,4 +167,5 @@ SELECT pg_catalog.pg_extension_config_dump('exchange.client_orders', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.executions', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.trades', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.candles', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.market_data', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.journal', '');

@@ -97,3 +97,59 @@ pub enum Change {
         ask: Option<BestPrice>,
     },
 }
+
+/// What kind of event, without what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
+    /// See [`Change::Listed`].
+    Listed = 1,
+    /// See [`Change::Trade`].
+    Trade = 2,
+    /// See [`Change::Busted`].
+    Busted = 3,
+    /// See [`Change::Uncrossed`].
+    Uncrossed = 4,
+    /// See [`Change::InstrumentPhase`].
+    InstrumentPhase = 5,
+    /// See [`Change::MarketPhase`].
+    MarketPhase = 6,
+    /// See [`Change::Refresh`].
+    Refresh = 7,
+    /// See [`Change::Level`].
+    Level = 8,
+    /// See [`Change::BestQuote`].
+    BestQuote = 9,
+}
+
+impl Kind {
+    /// All of them, by their number less 1.
+    pub const ALL: [Self; 9] = [
+        Self::Listed,
+        Self::Trade,
+        Self::Busted,
+        Self::Uncrossed,
+        Self::InstrumentPhase,
+        Self::MarketPhase,
+        Self::Refresh,
+        Self::Level,
+        Self::BestQuote,
+    ];
+}
+
+impl Change {
+    /// Of which kind it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Listed { .. } => Kind::Listed,
+            Self::Trade { .. } => Kind::Trade,
+            Self::Busted { .. } => Kind::Busted,
+            Self::Uncrossed { .. } => Kind::Uncrossed,
+            Self::InstrumentPhase { .. } => Kind::InstrumentPhase,
+            Self::MarketPhase { .. } => Kind::MarketPhase,
+            Self::Refresh => Kind::Refresh,
+            Self::Level { .. } => Kind::Level,
+            Self::BestQuote { .. } => Kind::BestQuote,
+        }
+    }
+}

@@ -61,6 +61,10 @@ pub enum Event {
         order_id: OrderId,
         /// Of what.
         instrument: InstrumentId,
+        /// Buy or sell.
+        side: Side,
+        /// Its limit price before.
+        old_price_ticks: i64,
         /// Its new limit price.
         price_ticks: i64,
         /// Its new quantity, what has traded included.

@@ -464,8 +464,15 @@ fn event_digest(event: &Event) -> u64 {
             digest([pair(instrument, phase as u32), 9 << 8])
         }
         Event::ClockAdvanced { time_us } => digest([time_us as u64, 10 << 8]),
-        Event::Replaced { order_id, instrument, price_ticks, quantity } => {
-            digest([order_id, pair(instrument, 11 << 8), price_ticks as u64, quantity as u64])
+        Event::Replaced { order_id, instrument, side, old_price_ticks, price_ticks, quantity } => {
+            digest([
+                order_id,
+                pair(instrument, 11 << 8 | side as u32),
+                old_price_ticks as u64,
+                price_ticks as u64,
+                quantity as u64,
+                0,
+            ])
         }
         Event::ReplaceRejected { order_id, reason } => digest([order_id, 12 << 8 | reason as u64]),
         Event::Refilled { order_id, displayed } => digest([order_id, 13 << 8, displayed as u64, 0]),
@@ -621,7 +628,8 @@ mod tests {
                 remaining: 1 => 2,
             }),
             varied!(Replaced {
-                order_id: 1 => 2, instrument: 1 => 2, price_ticks: 1 => 2, quantity: 1 => 2,
+                order_id: 1 => 2, instrument: 1 => 2, side: Side::Buy => Side::Sell,
+                old_price_ticks: 1 => 2, price_ticks: 1 => 2, quantity: 1 => 2,
             }),
             varied!(ReplaceRejected {
                 order_id: 1 => 2, reason: RejectReason::MarketClosed => RejectReason::KillSwitch,

@@ -43,6 +43,10 @@ pub trait View {
     /// The displayed levels of one side of a book, best first.
     fn levels(&self, instrument: InstrumentId, side: Side)
     -> impl Iterator<Item = PriceLevel> + '_;
+    /// What is displayed at a price, if anything is.
+    fn level(&self, instrument: InstrumentId, side: Side, price_ticks: i64) -> Option<PriceLevel> {
+        self.levels(instrument, side).find(|level| level.price_ticks == price_ticks)
+    }
     /// The orders of one side of a book, hidden ones included, in their order.
     fn queue(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = Order> + '_;
     /// The open orders of an instrument that are not in its book (stop, pegged,

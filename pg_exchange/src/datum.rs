@@ -144,3 +144,13 @@ pub fn bytes(value: &[u8]) -> Datum {
         ))
     }
 }
+
+/// A date, in days since 2000-01-01, as SQL writes it: `2026-11-20`.
+pub fn date_text(days: i32) -> String {
+    let (mut year, mut month, mut day) = (0, 0, 0);
+    // SAFETY: a calculation of PostgreSQL's, into three integers.
+    unsafe {
+        pg_sys::j2date(days + pg_sys::POSTGRES_EPOCH_JDATE as i32, &mut year, &mut month, &mut day);
+    }
+    format!("{year:04}-{month:02}-{day:02}")
+}

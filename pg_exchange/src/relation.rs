@@ -25,7 +25,7 @@ pub fn oid_of(name: &str) -> Oid {
 }
 
 /// The tables that workers write.
-const WRITTEN: [&str; 20] = [
+const WRITTEN: [&str; 21] = [
     "participants",
     "accounts",
     "currencies",
@@ -45,6 +45,7 @@ const WRITTEN: [&str; 20] = [
     "executions",
     "trades",
     "candles",
+    "market_data",
     "journal",
 ];
 

@@ -34,13 +34,32 @@ impl Books {
         instrument: InstrumentId,
         side: Side,
     ) -> impl Iterator<Item = PriceLevel> + '_ {
-        self.level_slots(instrument, side).filter_map(|slot| {
-            let level = &self.levels[slot];
-            (level.orders > 0).then(|| PriceLevel {
-                price_ticks: level.price_ticks(),
-                quantity: level.quantity,
-                orders: level.orders,
-            })
+        self.level_slots(instrument, side).filter_map(|slot| self.displayed_at(slot))
+    }
+
+    /// What is displayed at a price.
+    pub(crate) fn displayed_level(
+        &self,
+        instrument: InstrumentId,
+        side: Side,
+        price_ticks: i64,
+    ) -> Option<PriceLevel> {
+        let book = self.get(instrument)?;
+        let is_price = (1..=book.maximum_price_ticks).contains(&price_ticks);
+        let slot = if is_price {
+            book.ladders[side as usize].get(&self.pages, price_ticks as u32)
+        } else {
+            NONE
+        };
+        (slot != NONE).then(|| self.displayed_at(slot)).flatten()
+    }
+
+    fn displayed_at(&self, slot: Slot) -> Option<PriceLevel> {
+        let level = &self.levels[slot];
+        (level.orders > 0).then(|| PriceLevel {
+            price_ticks: level.price_ticks(),
+            quantity: level.quantity,
+            orders: level.orders,
         })
     }
 

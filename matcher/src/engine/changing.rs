@@ -95,14 +95,15 @@ impl Engine {
         let instrument = self.instrument_of(slot);
         let order_id = before.id;
         self.running.subject = order_id;
-        let event = Event::Replaced { order_id, instrument, price_ticks, quantity };
+        let (side, old_price_ticks) = (before.side, self.books.price_ticks(slot));
+        let event =
+            Event::Replaced { order_id, instrument, side, old_price_ticks, price_ticks, quantity };
         self.record(events, event);
 
-        let old_price = self.books.price_ticks(slot);
-        self.give_back(slot, old_price, before.remaining, 0);
+        self.give_back(slot, old_price_ticks, before.remaining, 0);
         // Its trades so far count at its old price; from here on at its new one.
         let details = self.books.details_mut(slot);
-        details.improvement_ticks += (old_price - price_ticks) * before.filled();
+        details.improvement_ticks += (old_price_ticks - price_ticks) * before.filled();
         self.leave_place(slot);
         let details = self.books.details_mut(slot);
         details.price_ticks = price_ticks;

@@ -82,6 +82,10 @@ impl View for Engine {
         self.books.displayed_levels(instrument, side)
     }
 
+    fn level(&self, instrument: InstrumentId, side: Side, price_ticks: i64) -> Option<PriceLevel> {
+        self.books.displayed_level(instrument, side, price_ticks)
+    }
+
     fn queue(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = Order> + '_ {
         self.books.queue_slots(instrument, side).map(|(slot, _)| self.describe(slot))
     }

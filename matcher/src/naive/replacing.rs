@@ -37,6 +37,8 @@ impl NaiveExchange {
         self.events.push(Event::Replaced {
             order_id: id,
             instrument: new.instrument,
+            side: old.side,
+            old_price_ticks: old.price_ticks,
             price_ticks: new.price_ticks,
             quantity,
         });

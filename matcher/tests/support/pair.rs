@@ -130,6 +130,9 @@ impl<E: Exchange, O: Exchange> Pair<E, O> {
             for side in Side::ALL {
                 let levels: Vec<_> = engine.levels(instrument, side).collect();
                 let expected: Vec<_> = naive.levels(instrument, side).collect();
+                for level in &levels {
+                    assert_eq!(engine.level(instrument, side, level.price_ticks), Some(*level));
+                }
                 assert_eq!(levels, expected);
                 let queue: Vec<_> = engine.queue(instrument, side).collect();
                 let expected: Vec<_> = naive.queue(instrument, side).collect();

@@ -90,7 +90,15 @@ impl Call {
         unsafe {
             pg_sys::InitMaterializedSRF(self.0, 0);
             let result = (*self.0).resultinfo.cast::<pg_sys::ReturnSetInfo>();
-            Rows { store: (*result).setResult, descriptor: (*result).setDesc }
+            // Released with the memory of the call.
+            let scratch = pg_sys::AllocSetContextCreateExtended(
+                pg_sys::CurrentMemoryContext,
+                c"a row to return".as_ptr(),
+                pg_sys::ALLOCSET_SMALL_MINSIZE as usize,
+                pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
+                pg_sys::ALLOCSET_SMALL_MAXSIZE as usize,
+            );
+            Rows { store: (*result).setResult, descriptor: (*result).setDesc, scratch }
         }
     }
 }
@@ -99,9 +107,23 @@ impl Call {
 pub struct Rows {
     store: *mut pg_sys::Tuplestorestate,
     descriptor: pg_sys::TupleDesc,
+    scratch: pg_sys::MemoryContext,
 }
 
 impl Rows {
+    /// Adds a row whose values are made by `make`, and releases their memory: for functions
+    /// that return very many.
+    pub fn add_made<const N: usize>(&mut self, make: impl FnOnce() -> [Option<Datum>; N]) {
+        // SAFETY: the row is copied before the memory that it was made in is released. After
+        // an error nobody goes on in this memory.
+        unsafe {
+            let kept = pg_sys::MemoryContextSwitchTo(self.scratch);
+            self.add(make());
+            pg_sys::MemoryContextSwitchTo(kept);
+            pg_sys::MemoryContextReset(self.scratch);
+        }
+    }
+
     /// Adds a row: one value a column, `None` for NULL.
     pub fn add<const N: usize>(&mut self, row: [Option<Datum>; N]) {
         let mut nulls = row.map(|value| value.is_none());

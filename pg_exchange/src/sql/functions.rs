@@ -9,8 +9,8 @@ use pgrx::pg_sys::{self, Datum, Pg_finfo_record};
 
 use super::call::Call;
 use super::{
-    accounts, fees, limits, market_data, mass_cancel, monitoring, order_entry, phases,
-    reference_data, schedule, sessions, trade_bust,
+    accounts, fees, journal, limits, market_data, mass_cancel, monitoring, order_entry, phases,
+    public_events, reference_data, schedule, sessions, trade_bust,
 };
 
 static API_VERSION_1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
@@ -122,6 +122,19 @@ sql_functions! {
         "text, integer" => market_data::order_book;
     quotes_wrapper, pg_finfo_quotes_wrapper,
         "" => market_data::quotes;
+    events_after_wrapper, pg_finfo_events_after_wrapper,
+        "bigint, text, integer" => public_events::events_after;
+    quote_history_wrapper, pg_finfo_quote_history_wrapper,
+        "text, timestamp with time zone, timestamp with time zone" => public_events::quote_history;
+    depth_history_wrapper, pg_finfo_depth_history_wrapper,
+        "text, timestamp with time zone, timestamp with time zone, interval, integer"
+        => public_events::depth_history;
+    decode_journal_wrapper, pg_finfo_decode_journal_wrapper,
+        "bytea, bigint, bigint" => journal::decode_journal;
+    journal_commands_wrapper, pg_finfo_journal_commands_wrapper,
+        "bigint, bigint, bigint" => journal::journal_commands;
+    checksum_wrapper, pg_finfo_checksum_wrapper,
+        "bytea" => journal::checksum;
     reload_calendar_wrapper, pg_finfo_reload_calendar_wrapper,
         "" => schedule::reload_calendar;
     statistics_wrapper, pg_finfo_statistics_wrapper,

@@ -50,12 +50,12 @@ pub fn by_symbol(directory: &Directory, symbol: &str) -> (InstrumentId, Instrume
                 Some((id, known.instruments[id as usize - 1]))
             })
         })
-        .unwrap_or_else(|| {
-            raise_refusal(
-                matcher::Refusal::UnknownInstrument,
-                format!("There is no symbol \"{symbol}\"."),
-            )
-        })
+        .unwrap_or_else(|| raise_unknown(symbol))
+}
+
+/// The error about a symbol that is none.
+pub fn raise_unknown(symbol: &str) -> ! {
+    raise_refusal(matcher::Refusal::UnknownInstrument, format!("There is no symbol \"{symbol}\"."))
 }
 
 /// An instrument that an order names.

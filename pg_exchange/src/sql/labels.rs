@@ -142,6 +142,18 @@ pub const CANCEL_REASONS: [&str; 12] = [
 ];
 /// Labels of `exchange.liquidity`, by [`matcher::Liquidity`].
 pub const LIQUIDITIES: [&str; 3] = ["maker", "taker", "auction"];
+/// Labels of `exchange.market_event`, by [`feed::Kind`], which starts at 1.
+pub const MARKET_EVENTS: [&str; 9] = [
+    "listed",
+    "trade",
+    "bust",
+    "auction",
+    "instrument_phase",
+    "market_phase",
+    "refresh",
+    "level",
+    "quote",
+];
 /// Labels of `exchange.account_status`, by [`matcher::AccountStatus`].
 pub const ACCOUNT_STATUSES: [&str; 4] = ["unverified", "verified", "suspended", "closed"];
 /// Labels of `exchange.market_phase`, by [`matcher::MarketPhase`].

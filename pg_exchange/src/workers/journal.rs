@@ -61,8 +61,9 @@ pub fn last_sequence() -> Sequence {
 const ROWS_AFTER: &str = "
     SELECT first_sequence, last_sequence, first_time_us, event_hash, checksum, commands
     FROM exchange.journal
-    WHERE first_sequence >= coalesce(
-        (SELECT max(first_sequence) FROM exchange.journal WHERE first_sequence <= $1), 0)
+    WHERE first_sequence OPERATOR(pg_catalog.>=) coalesce(
+        (SELECT pg_catalog.max(first_sequence) FROM exchange.journal
+         WHERE first_sequence OPERATOR(pg_catalog.<=) $1), 0)
     ORDER BY first_sequence
     LIMIT 64";
 
@@ -123,22 +124,39 @@ impl Row {
         if i64::from(crc32c::crc32c(&self.commands)) != self.checksum {
             return Err(damaged("its checksum differs"));
         }
-        let mut input = self.commands.as_slice();
+        let first = Stamp { sequence: self.first_sequence, time_us: self.first_time_us };
         let mut commands = Vec::new();
-        let mut stamp = Stamp { sequence: self.first_sequence, time_us: self.first_time_us };
-        while !input.is_empty() {
-            let (delta_us, command) =
-                codec::decode(&mut input).map_err(|error| damaged(&error.to_string()))?;
-            stamp.time_us = stamp
-                .time_us
-                .checked_add_unsigned(delta_us)
-                .ok_or_else(|| damaged("a time is out of range"))?;
-            commands.push((stamp, command));
-            stamp.sequence += 1;
+        for command in decode(first, &self.commands) {
+            commands.push(command.map_err(|error| damaged(&error))?);
         }
-        if stamp.sequence != self.last_sequence + 1 {
+        if self.first_sequence + commands.len() as u64 != self.last_sequence + 1 {
             return Err(damaged("it has another number of commands than it says"));
         }
         Ok(Batch { commands, event_hash: self.event_hash })
     }
+}
+
+/// The commands of a row, given the stamp of the first. After an error there is nothing more.
+pub fn decode(
+    first: Stamp,
+    mut commands: &[u8],
+) -> impl Iterator<Item = Result<(Stamp, Command), String>> + '_ {
+    let mut next = first;
+    std::iter::from_fn(move || {
+        if commands.is_empty() {
+            return None;
+        }
+        let decoded = codec::decode(&mut commands).map_err(|error| error.to_string());
+        let stamped = decoded.and_then(|(delta_us, command)| {
+            let time_us = next.time_us.checked_add_unsigned(delta_us);
+            let stamp = Stamp { time_us: time_us.ok_or("a time is out of range")?, ..next };
+            let sequence = stamp.sequence.checked_add(1).ok_or("a sequence is out of range")?;
+            next = Stamp { sequence, ..stamp };
+            Ok((stamp, command))
+        });
+        if stamped.is_err() {
+            commands = &[];
+        }
+        Some(stamped)
+    })
 }

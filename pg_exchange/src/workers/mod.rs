@@ -4,10 +4,11 @@
 mod busts;
 mod candles;
 mod follower;
-mod journal;
+pub mod journal;
 mod journaler;
 mod kept;
 mod launcher;
+mod market_data;
 mod matching;
 mod patience;
 mod projection;

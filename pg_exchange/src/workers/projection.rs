@@ -15,6 +15,7 @@ use super::candles::Candles;
 use super::follower::Follower;
 use super::journal::Batch;
 use super::kept::Kept;
+use super::market_data::MarketData;
 use super::recovery::{Bounds, Tables};
 use super::rows::enums::Enums;
 use super::rows::{Maker, registry, state};
@@ -34,6 +35,7 @@ pub struct Projection {
     pub state: KeptTables,
     history: History,
     candles: Candles,
+    market_data: MarketData,
     /// What `exchange.trading_days` shows.
     schedule: Vec<(TradingDay, u8)>,
     /// Up to which order the first answers were forgotten.
@@ -87,6 +89,7 @@ impl Projection {
     /// Goes on from the tables.
     pub fn new(tables: Tables, bounds: Bounds) -> Self {
         let schedule = tables.engine.schedule();
+        let market_data = MarketData::of(&tables.engine);
         Self {
             follower: Follower::new(tables.engine),
             bounds,
@@ -95,6 +98,7 @@ impl Projection {
             state: tables.state,
             history: History::default(),
             candles: Candles::new(),
+            market_data,
             schedule,
             forgotten: 0,
         }
@@ -102,7 +106,7 @@ impl Projection {
 
     /// Executes a batch and collects what it changes.
     pub fn collect(&mut self, batch: &Batch) -> Result<(), String> {
-        let Self { follower, orders, state, history, candles, .. } = self;
+        let Self { follower, orders, state, history, candles, market_data, .. } = self;
         follower.execute(batch, |engine, stamp, command, outcome, events| {
             if let Some(order) = orders.follow(stamp, command, outcome, events) {
                 state.positions.mark_if_new((order.account, order.instrument));
@@ -115,6 +119,7 @@ impl Projection {
                 state.follow(engine, stamp.time_us, event);
                 history.follow(stamp, event);
             }
+            market_data.follow(engine, stamp, events);
         })
     }
 
@@ -126,6 +131,7 @@ impl Projection {
         self.orders.write(engine, &mut make)?;
         self.history.write(&mut make)?;
         self.candles.write(engine.instruments())?;
+        self.market_data.write()?;
         self.state.write(&mut make)?;
         let schedule = engine.schedule();
         write_schedule(&mut self.state.trading_days, &self.schedule, &schedule)?;

@@ -1,0 +1,479 @@
+//! The public events of the past, out of the blocks of `exchange.market_data`. They are read as
+//! any query of the caller would read them, so this works wherever the tables are.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use feed::codec::{self, Head};
+use feed::{BestPrice, Change, Event, Kind};
+use matcher::{Instrument, InstrumentId, Sequence, Symbol};
+use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
+use pgrx::pg_sys::{self, Datum};
+use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, Spi};
+
+use super::call::Call;
+use super::labels;
+use crate::datum::text;
+use crate::errors::{not_negative, raise, required};
+use crate::price;
+
+/// Rows of `exchange.depth_history()`, at most.
+const MAXIMUM_STEPS: usize = 1_000_000;
+/// A timestamptz after all others.
+const END_OF_TIME_US: i64 = i64::MAX;
+
+/// `exchange.events_after`
+pub fn events_after(call: Call) -> Datum {
+    let after = not_negative(required(call.argument(0), "after"), "after") as Sequence;
+    let listed = Listed::read();
+    let of = listed.of_argument(&call, 1);
+    let maximum = above_0(required(call.argument(2), "maximum"), "maximum");
+    let kinds = labels::oids_of(labels::type_named("market_event"), labels::MARKET_EVENTS);
+    let sides = labels::oids_of(labels::type_named("side"), labels::SIDES);
+    let phases = labels::oids_of(labels::type_named("instrument_phase"), labels::INSTRUMENT_PHASES);
+    let symbols = listed.symbols();
+
+    let mut rows = call.rows();
+    let (mut count, mut last) = (0, after);
+    let is_wanted = |head: &Head| {
+        head.sequence > after && of.is_none_or(|of| [0, of].contains(&head.instrument))
+    };
+    for_each_event(Place::of_sequence(after + 1), is_wanted, |event| {
+        if count >= maximum && event.sequence != last {
+            return ControlFlow::Break(());
+        }
+        count += 1;
+        last = event.sequence;
+        let price = |ticks: i64| price::from_ticks(listed.instrument(event.instrument), ticks);
+        rows.add_made(|| {
+            let mut row = [None; 16];
+            row[0] = Some(Datum::from(event.sequence));
+            row[1] = Some(Datum::from(event.time_us));
+            row[2] = (event.instrument != 0).then(|| symbols[event.instrument as usize - 1]);
+            row[3] = Some(Datum::from(kinds[event.change.kind() as usize - 1]));
+            match event.change {
+                Change::Trade { trade_id, price_ticks, quantity, taker_side, in_auction } => {
+                    row[4] = Some(Datum::from(sides[taker_side as usize]));
+                    row[5] = Some(price(price_ticks));
+                    row[6] = Some(Datum::from(quantity));
+                    row[8] = Some(Datum::from(trade_id));
+                    row[9] = Some(Datum::from(in_auction));
+                }
+                Change::Busted { trade_id } => row[8] = Some(Datum::from(trade_id)),
+                Change::Uncrossed { price_ticks, quantity } => {
+                    row[5] = Some(price(price_ticks));
+                    row[6] = Some(Datum::from(quantity));
+                }
+                Change::Level { side, price_ticks, quantity, orders } => {
+                    row[4] = Some(Datum::from(sides[side as usize]));
+                    row[5] = Some(price(price_ticks));
+                    row[6] = Some(Datum::from(quantity));
+                    row[7] = Some(Datum::from(orders));
+                }
+                Change::BestQuote { bid, ask } => {
+                    let quote = quote_columns(listed.instrument(event.instrument), bid, ask);
+                    row[10..14].copy_from_slice(&quote);
+                }
+                Change::InstrumentPhase { phase } => {
+                    row[14] = Some(Datum::from(phases[phase as usize]));
+                }
+                Change::MarketPhase { phase, trade_date } => {
+                    // Those of the market are phases of instruments too, of the same numbers.
+                    row[14] = Some(Datum::from(phases[phase as usize]));
+                    row[15] = Some(Datum::from(trade_date));
+                }
+                Change::Listed { .. } | Change::Refresh => {}
+            }
+            row
+        });
+        ControlFlow::Continue(())
+    });
+    call.null()
+}
+
+/// `exchange.quote_history`
+pub fn quote_history(call: Call) -> Datum {
+    let listed = Listed::read();
+    let of = listed.of_argument(&call, 0);
+    let (from_us, to_us) = period(&call, 1);
+    let symbols = listed.symbols();
+
+    let mut rows = call.rows();
+    let mut add = |sequence: Sequence, at_us: i64, instrument: InstrumentId, quote: Quote| {
+        rows.add_made(|| {
+            let [bid_price, bid_quantity, ask_price, ask_quantity] =
+                quote_columns(listed.instrument(instrument), quote.0, quote.1);
+            [
+                Some(Datum::from(sequence)),
+                Some(Datum::from(at_us)),
+                Some(symbols[instrument as usize - 1]),
+                bid_price,
+                bid_quantity,
+                ask_price,
+                ask_quantity,
+            ]
+        });
+    };
+    let mut in_force: BTreeMap<InstrumentId, (Sequence, Quote)> = BTreeMap::new();
+    let mut has_begun = false;
+    let is_wanted = |head: &Head| {
+        head.kind == Kind::BestQuote && of.is_none_or(|instrument| instrument == head.instrument)
+    };
+    for_each_event(Place::followed_from(from_us, to_us), is_wanted, |event| {
+        let Change::BestQuote { bid, ask } = event.change else { return ControlFlow::Continue(()) };
+        if event.time_us >= to_us {
+            return ControlFlow::Break(());
+        }
+        if !has_begun && event.time_us >= from_us {
+            has_begun = true;
+            for (&instrument, &(sequence, quote)) in &in_force {
+                add(sequence, from_us, instrument, quote);
+            }
+        }
+        let before = in_force.insert(event.instrument, (event.sequence, (bid, ask)));
+        // It may only have been told anew.
+        if has_begun && before.is_none_or(|(_, before)| before != (bid, ask)) {
+            add(event.sequence, event.time_us, event.instrument, (bid, ask));
+        }
+        ControlFlow::Continue(())
+    });
+    if !has_begun {
+        for (&instrument, &(sequence, quote)) in &in_force {
+            add(sequence, from_us, instrument, quote);
+        }
+    }
+    call.null()
+}
+
+/// `exchange.depth_history`
+pub fn depth_history(call: Call) -> Datum {
+    let listed = Listed::read();
+    required(call.argument::<&str>(0), "symbol");
+    let of = listed.of_argument(&call, 0).expect("it is not NULL");
+    let (from_us, to_us) = period(&call, 1);
+    let step: pg_sys::Interval = required(call.argument(3), "step");
+    let levels = above_0(required(call.argument(4), "levels"), "levels");
+    let instrument = *listed.instrument(of);
+    let moments = moments(from_us, to_us.min(end_of_data_us()), step);
+
+    let mut rows = call.rows();
+    let mut book: [BTreeMap<i64, (i64, u32)>; 2] = Default::default();
+    let mut due = moments.into_iter().peekable();
+    let mut show = |at_us: i64, book: &[BTreeMap<i64, (i64, u32)>; 2]| {
+        let [bids, asks] = book;
+        let sums = |side: &mut dyn Iterator<Item = (&i64, &(i64, u32))>| {
+            let mut best = None;
+            let (mut quantity, mut orders) = (0, 0);
+            for (price_ticks, level) in side.take(levels) {
+                best.get_or_insert(*price_ticks);
+                quantity += level.0;
+                orders += i64::from(level.1);
+            }
+            (best, quantity, orders)
+        };
+        let (bid, bid_quantity, bid_orders) = sums(&mut bids.iter().rev());
+        let (ask, ask_quantity, ask_orders) = sums(&mut asks.iter());
+        rows.add_made(|| {
+            [
+                Some(Datum::from(at_us)),
+                bid.map(|ticks| price::from_ticks(&instrument, ticks)),
+                ask.map(|ticks| price::from_ticks(&instrument, ticks)),
+                Some(Datum::from(bid_quantity)),
+                Some(Datum::from(ask_quantity)),
+                Some(Datum::from(bid_orders)),
+                Some(Datum::from(ask_orders)),
+            ]
+        });
+    };
+    let is_wanted =
+        |head: &Head| head.instrument == of && matches!(head.kind, Kind::Level | Kind::Refresh);
+    // What happens at a moment belongs to it.
+    let until_us = to_us.saturating_add(1);
+    for_each_event(Place::followed_from(from_us, until_us), is_wanted, |event| {
+        while let Some(at_us) = due.next_if(|at_us| *at_us < event.time_us) {
+            show(at_us, &book);
+        }
+        match event.change {
+            Change::Refresh => book = Default::default(),
+            Change::Level { side, price_ticks, quantity: 0, .. } => {
+                book[side as usize].remove(&price_ticks);
+            }
+            Change::Level { side, price_ticks, quantity, orders } => {
+                book[side as usize].insert(price_ticks, (quantity, orders));
+            }
+            _ => {}
+        }
+        if due.peek().is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    due.for_each(|at_us| show(at_us, &book));
+    call.null()
+}
+
+/// Bid and offer.
+type Quote = (Option<BestPrice>, Option<BestPrice>);
+
+/// Price and quantity of the bid, then of the offer.
+fn quote_columns(
+    instrument: &Instrument,
+    bid: Option<BestPrice>,
+    ask: Option<BestPrice>,
+) -> [Option<Datum>; 4] {
+    let price =
+        |best: Option<BestPrice>| best.map(|best| price::from_ticks(instrument, best.price_ticks));
+    let quantity = |best: Option<BestPrice>| best.map(|best| Datum::from(best.quantity));
+    [price(bid), quantity(bid), price(ask), quantity(ask)]
+}
+
+/// An argument that says how many.
+fn above_0(value: i32, name: &str) -> usize {
+    if value < 1 {
+        raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("{name} must be above 0"),
+            format!("It is {value}."),
+            "Give at least 1.",
+        );
+    }
+    value as usize
+}
+
+/// Two arguments, from when on and until when.
+fn period(call: &Call, place: usize) -> (i64, i64) {
+    let from_us: i64 = required(call.argument(place), "\"from\"");
+    let to_us: i64 = required(call.argument(place + 1), "\"to\"");
+    if to_us < from_us {
+        raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "\"to\" is before \"from\"",
+            "A period ends after it begins.",
+            "Give the earlier time first.",
+        );
+    }
+    (from_us, to_us)
+}
+
+/// The times from one to another, a step between each two.
+fn moments(from_us: i64, to_us: i64, step: pg_sys::Interval) -> Vec<i64> {
+    let bad_step = |detail: &str| -> ! {
+        raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "the step is out of range",
+            detail,
+            "Give a step above 0 that fits into the period at most 1,000,000 times.",
+        )
+    };
+    let mut moments = Vec::new();
+    let mut at_us = from_us;
+    while at_us <= to_us {
+        if moments.len() == MAXIMUM_STEPS {
+            bad_step("It fits into the period more than 1,000,000 times.");
+        }
+        moments.push(at_us);
+        let interval = Datum::from(&raw const step);
+        // SAFETY: the function of this SQL signature, with a timestamptz and an interval.
+        let next = unsafe {
+            pgrx::direct_function_call_as_datum(
+                pg_sys::timestamptz_pl_interval,
+                &[Some(Datum::from(at_us)), Some(interval)],
+            )
+        };
+        let next_us = next.expect("a sum of times is no NULL").value() as i64;
+        if next_us <= at_us {
+            bad_step("It is not above 0.");
+        }
+        at_us = next_us;
+    }
+    moments
+}
+
+/// Up to when the tables can say anything: now, or the end of the data where the clock of the
+/// exchange is ahead of this server's.
+fn end_of_data_us() -> i64 {
+    let last: Option<TimestampWithTimeZone> = one_value(
+        "SELECT last_at FROM exchange.market_data ORDER BY first_sequence DESC LIMIT 1",
+        &[],
+    );
+    // SAFETY: the clock may be read anywhere.
+    let now_us = unsafe { pg_sys::GetCurrentTimestamp() };
+    last.map_or(i64::MIN, pg_sys::TimestampTz::from).max(now_us)
+}
+
+/// The instruments, by id.
+struct Listed(Vec<Instrument>);
+
+impl Listed {
+    fn read() -> Self {
+        let read = Spi::connect(|client| -> Result<Vec<Instrument>, pgrx::spi::SpiError> {
+            client
+                .select(
+                    "SELECT symbol, (tick_size OPERATOR(pg_catalog.*) 1000000000)::bigint
+                     FROM exchange.instruments ORDER BY instrument_id",
+                    None,
+                    &[],
+                )?
+                .map(|row| {
+                    let symbol = row.get::<String>(1)?.unwrap_or_default();
+                    let mut digits = row.get::<i64>(2)?.unwrap_or(1);
+                    let mut tick_scale = matcher::MONEY_SCALE;
+                    while tick_scale > 0 && digits % 10 == 0 {
+                        digits /= 10;
+                        tick_scale -= 1;
+                    }
+                    Ok(Instrument {
+                        symbol: Symbol::new(&symbol).expect("a symbol has 1 to 15 bytes"),
+                        currency: matcher::CurrencyCode::new("-").expect("one byte"),
+                        tick_digits: digits as u32,
+                        tick_scale,
+                        lot_size: 1,
+                        maximum_price_ticks: matcher::MAXIMUM_PRICE_TICKS,
+                    })
+                })
+                .collect()
+        });
+        Self(read.unwrap_or_else(|error| cannot_read("exchange.instruments", &error)))
+    }
+
+    fn instrument(&self, id: InstrumentId) -> &Instrument {
+        self.0.get((id as usize).wrapping_sub(1)).unwrap_or_else(|| {
+            raise_damaged(format!("An event is of instrument {id}, and there is none."))
+        })
+    }
+
+    /// The symbols as values, by id less one.
+    fn symbols(&self) -> Vec<Datum> {
+        self.0.iter().map(|instrument| text(instrument.symbol.as_str())).collect()
+    }
+
+    /// The instrument whose symbol is an argument; `None` for NULL.
+    fn of_argument(&self, call: &Call, place: usize) -> Option<InstrumentId> {
+        let symbol = call.argument::<&str>(place)?;
+        let index = self.0.iter().position(|listed| listed.symbol.as_str() == symbol);
+        let index = index.unwrap_or_else(|| super::instruments::raise_unknown(symbol));
+        Some(index as InstrumentId + 1)
+    }
+}
+
+/// Where in the table to begin, and where to end.
+struct Place {
+    first_sequence: i64,
+    before_us: i64,
+}
+
+impl Place {
+    /// Where the events of a command are, and all after it.
+    fn of_sequence(sequence: Sequence) -> Self {
+        let first = one_value(
+            "SELECT pg_catalog.max(first_sequence) FROM exchange.market_data
+             WHERE first_sequence OPERATOR(pg_catalog.<=) $1",
+            &[i64::try_from(sequence).unwrap_or(i64::MAX).into()],
+        );
+        Self { first_sequence: first.unwrap_or(0), before_us: END_OF_TIME_US }
+    }
+
+    /// From where on books must be followed to know them at a time, and until when.
+    fn followed_from(from_us: i64, before_us: i64) -> Self {
+        let first = one_value(
+            "SELECT first_sequence FROM exchange.market_data
+             WHERE has_refresh AND first_at OPERATOR(pg_catalog.<) $1
+             ORDER BY first_at DESC, first_sequence DESC LIMIT 1",
+            &[time_argument(from_us)],
+        );
+        Self { first_sequence: first.unwrap_or(0), before_us }
+    }
+}
+
+/// A `timestamptz` of microseconds since 2000-01-01 UTC.
+fn time_argument(time_us: i64) -> DatumWithOid<'static> {
+    // SAFETY: that is what a timestamptz is.
+    unsafe { DatumWithOid::new(time_us, pg_sys::TIMESTAMPTZOID) }
+}
+
+/// The one value of a query of `exchange.market_data`, if it has any.
+fn one_value<T: FromDatum + IntoDatum>(query: &str, arguments: &[DatumWithOid<'_>]) -> Option<T> {
+    let read = Spi::connect(|client| -> Result<Option<T>, pgrx::spi::SpiError> {
+        client.select(query, Some(1), arguments)?.next().map_or(Ok(None), |row| row.get(1))
+    });
+    read.unwrap_or_else(|error| cannot_read("exchange.market_data", &error))
+}
+
+struct Block {
+    first_sequence: i64,
+    first_us: i64,
+    checksum: i64,
+    events: Vec<u8>,
+}
+
+/// Hands out the events that are wanted, in their order, until it is told to stop.
+fn for_each_event(
+    place: Place,
+    is_wanted: impl Fn(&Head) -> bool,
+    mut each: impl FnMut(&Event) -> ControlFlow<()>,
+) {
+    let Place { mut first_sequence, before_us } = place;
+    loop {
+        let blocks = read_blocks(first_sequence, before_us);
+        let Some(last) = blocks.last() else { return };
+        first_sequence = last.first_sequence + 1;
+        for block in &blocks {
+            pgrx::check_for_interrupts!();
+            let damaged = |what: &str| -> ! {
+                raise_damaged(format!("The block of command {}: {what}.", block.first_sequence))
+            };
+            if i64::from(crc32c::crc32c(&block.events)) != block.checksum {
+                damaged("its checksum differs");
+            }
+            let mut events =
+                codec::decode(block.first_sequence as Sequence, block.first_us, &block.events);
+            while let Some(event) = events.next_where(&is_wanted) {
+                let event = event.unwrap_or_else(|error| damaged(&error.to_string()));
+                if each(&event).is_break() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The next blocks of the table, some of them.
+fn read_blocks(first_sequence: i64, before_us: i64) -> Vec<Block> {
+    let read = Spi::connect(|client| -> Result<Vec<Block>, pgrx::spi::SpiError> {
+        client
+            .select(
+                "SELECT first_sequence, first_at, checksum, events FROM exchange.market_data
+                 WHERE first_sequence OPERATOR(pg_catalog.>=) $1
+                   AND first_at OPERATOR(pg_catalog.<) $2
+                 ORDER BY first_sequence LIMIT 64",
+                None,
+                &[first_sequence.into(), time_argument(before_us)],
+            )?
+            .map(|row| {
+                let first_at = row.get::<TimestampWithTimeZone>(2)?;
+                Ok(Block {
+                    first_sequence: row.get(1)?.unwrap_or_default(),
+                    first_us: first_at.map_or(0, pg_sys::TimestampTz::from),
+                    checksum: row.get(3)?.unwrap_or_default(),
+                    events: row.get(4)?.unwrap_or_default(),
+                })
+            })
+            .collect()
+    });
+    read.unwrap_or_else(|error| cannot_read("exchange.market_data", &error))
+}
+
+fn cannot_read(table: &str, error: &pgrx::spi::SpiError) -> ! {
+    raise(
+        PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        format!("{table} cannot be read"),
+        error.to_string(),
+        "",
+    )
+}
+
+fn raise_damaged(detail: String) -> ! {
+    raise(
+        PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+        "exchange.market_data is damaged",
+        detail,
+        "The journal has all that the events were made of: restore this table from a backup, or leave the period out.",
+    )
+}
