@@ -72,7 +72,7 @@ def draw(candles, symbol, date, resolution):
         zorder=3,
     )
     (line,) = prices.plot(
-        middles, vwap, color=GREY, linewidth=1.2, linestyle="--", label="VWAP since the open", zorder=4
+        middles, vwap, "--", color=GREY, linewidth=1.2, label="VWAP since the open", zorder=4
     )
     volumes.bar(
         middles,
@@ -85,9 +85,8 @@ def draw(candles, symbol, date, resolution):
     )
 
     day = datetime.date.fromisoformat(date)
-    prices.set_title(
-        f"{symbol}, {day:%A} {day.day} {day:%B %Y}, candles of {resolution}", loc="left", fontweight="bold"
-    )
+    title = f"{symbol}, {day:%A} {day.day} {day:%B %Y}, candles of {resolution}"
+    prices.set_title(title, loc="left", fontweight="bold")
     kinds = [
         Patch(facecolor="white", edgecolor=ROSE, label="rose, or stayed"),
         Patch(facecolor=FELL, edgecolor=FELL, label="fell"),
@@ -126,7 +125,8 @@ def main():
     if candles.empty:
         parser.exit(1, f"{arguments.symbol} did not trade on {arguments.date}\n")
     print(candles.describe().round(2))
-    draw(candles, arguments.symbol, arguments.date, arguments.resolution).savefig(arguments.picture, dpi=100)
+    figure = draw(candles, arguments.symbol, arguments.date, arguments.resolution)
+    figure.savefig(arguments.picture, dpi=100)
 
 
 if __name__ == "__main__":
