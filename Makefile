@@ -36,8 +36,9 @@ test: install ## run every test
 		scripts/run-tests $(FEATURES)
 
 .PHONY: bench
-bench: install ## measure the engine alone, and the exchange as its clients see it
+bench: install ## measure the engine alone, the feed, and the exchange as its clients see it
 	$(CARGO) run --release -p bench --bin engine
+	$(CARGO) run --release -p bench --bin feed
 	$(CARGO) run --release -p bench --bin exchange
 
 .PHONY: psql

@@ -118,15 +118,12 @@ pub fn encode(events: &[Event], out: &mut Vec<u8>) {
         out.push(0);
         if event.sequence != before.sequence {
             head |= LATER_COMMAND;
-            let passed = event.sequence.checked_sub(before.sequence);
-            let elapsed = event.time_us.checked_sub(before.time_us);
-            match (passed, elapsed) {
-                (Some(passed), Some(elapsed @ 0..)) => {
-                    put_number(passed - 1, out);
-                    put_number(elapsed as u64, out);
-                }
-                _ => panic!("{event:?} cannot come after {before:?}"),
-            }
+            assert!(
+                event.sequence > before.sequence && event.time_us >= before.time_us,
+                "{event:?} cannot come after {before:?}"
+            );
+            put_number(event.sequence - before.sequence - 1, out);
+            put_number(event.time_us.abs_diff(before.time_us), out);
         } else {
             assert_eq!(event.time_us, before.time_us, "two times of command {}", event.sequence);
         }

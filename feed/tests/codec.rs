@@ -169,6 +169,19 @@ fn bytes_of_today_are_bytes_of_tomorrow() {
 }
 
 #[test]
+fn any_time_may_elapse() {
+    let events = [i64::MIN, i64::MAX].into_iter().enumerate().map(|(sequence, time_us)| Event {
+        sequence: sequence as u64,
+        time_us,
+        instrument: 0,
+        change: Change::Refresh,
+    });
+    let events: Vec<Event> = events.collect();
+    let bytes = encoded(&events);
+    assert_eq!(decode(0, i64::MIN, &bytes).collect::<Result<Vec<_>, _>>(), Ok(events));
+}
+
+#[test]
 fn what_is_not_an_event_is_refused() {
     let error = |bytes: &[u8]| decode(u64::MAX - 1, i64::MAX - 1, bytes).find_map(Result::err);
     // No form, and a form that is none.

@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use support::{Folder, ring_of};
 
 const CAPACITY: u64 = 64;
-const SETTINGS: Settings = Settings { capacity: CAPACITY, mode: 0o640, group: None };
+const SETTINGS: Settings = Settings { capacity: CAPACITY, mode: 0o640, group: None, exchange: 1 };
 
 /// Bytes of the header, and where in it the published position and the last sequence are.
 const HEADER: u64 = 4096;
@@ -334,6 +334,7 @@ fn what_cannot_be_gone_on_with_is_refused() {
     damaged(16, 128, "128 slots in 8192 bytes");
     damaged(40, 0, "a copy");
     damaged(CLOSED, 1, "closed");
+    damaged(56, 2, "of another exchange");
     // Pages that did not reach the disk.
     damaged(HEADER + 3 * 64, 0, "its slot of event 3 is damaged");
     damaged(HEADER + 3 * 64, 7, "its slot of event 3 is damaged");

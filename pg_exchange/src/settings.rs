@@ -29,6 +29,13 @@ static CALENDAR: GucSetting<bool> = GucSetting::<bool>::new(true);
 static SIMULATED_CLOCK: GucSetting<bool> = GucSetting::<bool>::new(false);
 // Long enough for short-lived orders to come and go as one row, short enough that nobody
 // who looks at a table notices.
+// Beside other temporary data of extensions: backups leave that folder out.
+static FEED_FILE: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(c"pg_stat_tmp/exchange.feed"));
+// 16 MiB: a second at the peak rate, far more than a reader that runs is ever behind.
+static FEED_SLOTS: GucSetting<i32> = GucSetting::<i32>::new(262_144);
+static FEED_GROUP: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static NOTIFY: GucSetting<bool> = GucSetting::<bool>::new(true);
 static PROJECTION_INTERVAL_MS: GucSetting<i32> = GucSetting::<i32>::new(20);
 static ORDER_TIMEOUT_MS: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 
@@ -68,6 +75,26 @@ pub fn define() {
         c"The time zone of the trading hours, and in which candles of a day, a week or a month begin.",
         c"",
         &TIME_ZONE,
+    );
+    text(
+        c"exchange.feed_file",
+        c"The file that programs on this machine read the public events from, by mapping it.",
+        c"Relative to the data folder; empty for none. Best on a file system in memory.",
+        &FEED_FILE,
+    );
+    text(
+        c"exchange.feed_group",
+        c"The group of the operating system that may read exchange.feed_file.",
+        c"Empty for that of the server.",
+        &FEED_GROUP,
+    );
+    number(
+        c"exchange.feed_slots",
+        c"How many events exchange.feed_file holds, rounded up to a power of two; 64 bytes each.",
+        c"A reader that is further behind loses the oldest ones, and knows how many.",
+        &FEED_SLOTS,
+        feed::ring::MINIMUM_CAPACITY as i32,
+        feed::ring::MAXIMUM_CAPACITY as i32,
     );
     number(
         c"exchange.ring_slots",
@@ -155,6 +182,14 @@ pub fn define() {
         c"The clock of the exchange is moved by exchange.advance_clock() alone.",
         c"For simulations: a day can be traded again to the microsecond.",
         &SIMULATED_CLOCK,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"exchange.notify",
+        c"Whoever listens to the channel exchange.SYMBOL is notified when the tables show something new of it.",
+        c"At most once a transaction of the projector; the payload is the sequence.",
+        &NOTIFY,
         GucContext::Sighup,
         GucFlags::default(),
     );
@@ -251,6 +286,27 @@ pub fn calendar() -> bool {
 /// Whether the clock stands still between calls of `exchange.advance_clock()`.
 pub fn simulated_clock() -> bool {
     SIMULATED_CLOCK.get()
+}
+
+/// The file of the colocated feed; `None` for none.
+pub fn feed_file() -> Option<std::path::PathBuf> {
+    let name = text_of(&FEED_FILE, c"").into_string().ok().filter(|name| !name.is_empty())?;
+    Some(name.into())
+}
+
+/// The group that may read it; `None` for that of the server.
+pub fn feed_group() -> Option<CString> {
+    FEED_GROUP.get().filter(|name| !name.is_empty())
+}
+
+/// Slots of the colocated feed, a power of two.
+pub fn feed_slots() -> u64 {
+    (FEED_SLOTS.get() as u64).next_power_of_two()
+}
+
+/// Whether listeners are notified.
+pub fn notify() -> bool {
+    NOTIFY.get()
 }
 
 /// How long the projector collects.

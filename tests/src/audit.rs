@@ -8,6 +8,7 @@
 mod boards;
 mod clients;
 mod names;
+mod public_events;
 mod replay;
 mod tables;
 

@@ -16,6 +16,7 @@ mod order_entry;
 mod order_types;
 mod phases;
 mod privileges;
+mod public_events;
 mod rate_limits;
 mod replication;
 mod semantics;

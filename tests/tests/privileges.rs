@@ -51,8 +51,12 @@ impl Circle {
 
 /// Every function, and who may call it.
 const FUNCTIONS: &[(&str, Circle)] = &[
+    ("checksum", Circle::Everybody),
+    ("depth_history", Circle::Everybody),
+    ("events_after", Circle::Everybody),
     ("order_book", Circle::Everybody),
     ("order_book_l3", Circle::Everybody),
+    ("quote_history", Circle::Everybody),
     ("quotes", Circle::Everybody),
     ("statistics", Circle::Everybody),
     ("trading_day_times", Circle::Everybody),
@@ -68,6 +72,8 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("place_orders", Circle::Traders),
     ("reduce_order", Circle::Traders),
     ("replace_order", Circle::Traders),
+    ("decode_journal", Circle::Reporters),
+    ("journal_commands", Circle::Reporters),
     ("advance_clock", Circle::Admins),
     ("bust_trade", Circle::Admins),
     ("close_account", Circle::Admins),
@@ -108,6 +114,7 @@ const RELATIONS: &[(&str, Circle)] = &[
     ("candles", Circle::Everybody),
     ("instrument_states", Circle::Everybody),
     ("instruments", Circle::Everybody),
+    ("market_data", Circle::Everybody),
     ("pg_stat_exchange", Circle::Everybody),
     ("status", Circle::Everybody),
     ("trades", Circle::Everybody),

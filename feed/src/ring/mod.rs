@@ -61,6 +61,8 @@ mod header {
     pub const IDENTITY: usize = 5;
     /// 1 when this ring is not written any more.
     pub const CLOSED: usize = 6;
+    /// Which exchange it is of, as its writer numbers them.
+    pub const EXCHANGE: usize = 7;
     /// The position of the next event.
     pub const PUBLISHED: usize = 16;
     /// The last command of which everything is published.

@@ -27,6 +27,9 @@ pub struct Settings {
     /// The group of the file, by its number; else that of the process, or of the folder where
     /// the folder hands its own on.
     pub group: Option<u32>,
+    /// Which exchange it is of: a writer goes on with the ring of its own only, for the sequence
+    /// numbers of another one mean something else.
+    pub exchange: u64,
 }
 
 /// The one who writes the ring. It never waits for a reader.
@@ -106,6 +109,7 @@ impl Writer {
             (header::GENERATION, generation),
             (header::START_SEQUENCE, after),
             (header::IDENTITY, identity(&file, path)?),
+            (header::EXCHANGE, settings.exchange),
             (header::LAST_SEQUENCE, after),
             (header::MAGIC, MAGIC),
         ] {
@@ -161,6 +165,9 @@ impl Writer {
                 path,
                 "it is a copy, or was written before the machine was started",
             ));
+        }
+        if load(header::EXCHANGE) != settings.exchange {
+            return Err(OpenError::unusable(path, "it is of another exchange"));
         }
         if load(header::CLOSED) != 0 {
             return Err(OpenError::Closed);

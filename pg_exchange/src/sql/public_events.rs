@@ -4,23 +4,21 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use feed::codec::{self, Head};
+use feed::codec::Head;
 use feed::{BestPrice, Change, Event, Kind};
 use matcher::{Instrument, InstrumentId, Sequence, Symbol};
-use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 use pgrx::pg_sys::{self, Datum};
-use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, Spi};
+use pgrx::{PgSqlErrorCode, Spi};
 
 use super::call::Call;
 use super::labels;
 use crate::datum::text;
 use crate::errors::{not_negative, raise, required};
 use crate::price;
+use crate::workers::market_data::{self, Place};
 
 /// Rows of `exchange.depth_history()`, at most.
 const MAXIMUM_STEPS: usize = 1_000_000;
-/// A timestamptz after all others.
-const END_OF_TIME_US: i64 = i64::MAX;
 
 /// `exchange.events_after`
 pub fn events_after(call: Call) -> Datum {
@@ -38,7 +36,7 @@ pub fn events_after(call: Call) -> Datum {
     let is_wanted = |head: &Head| {
         head.sequence > after && of.is_none_or(|of| [0, of].contains(&head.instrument))
     };
-    for_each_event(Place::of_sequence(after + 1), is_wanted, |event| {
+    for_each_event(&Place::of_sequence(after + 1), is_wanted, |event| {
         if count >= maximum && event.sequence != last {
             return ControlFlow::Break(());
         }
@@ -119,7 +117,7 @@ pub fn quote_history(call: Call) -> Datum {
     let is_wanted = |head: &Head| {
         head.kind == Kind::BestQuote && of.is_none_or(|instrument| instrument == head.instrument)
     };
-    for_each_event(Place::followed_from(from_us, to_us), is_wanted, |event| {
+    for_each_event(&Place::followed_from(from_us, to_us), is_wanted, |event| {
         let Change::BestQuote { bid, ask } = event.change else { return ControlFlow::Continue(()) };
         if event.time_us >= to_us {
             return ControlFlow::Break(());
@@ -189,7 +187,7 @@ pub fn depth_history(call: Call) -> Datum {
         |head: &Head| head.instrument == of && matches!(head.kind, Kind::Level | Kind::Refresh);
     // What happens at a moment belongs to it.
     let until_us = to_us.saturating_add(1);
-    for_each_event(Place::followed_from(from_us, until_us), is_wanted, |event| {
+    for_each_event(&Place::followed_from(from_us, until_us), is_wanted, |event| {
         while let Some(at_us) = due.next_if(|at_us| *at_us < event.time_us) {
             show(at_us, &book);
         }
@@ -289,13 +287,9 @@ fn moments(from_us: i64, to_us: i64, step: pg_sys::Interval) -> Vec<i64> {
 /// Up to when the tables can say anything: now, or the end of the data where the clock of the
 /// exchange is ahead of this server's.
 fn end_of_data_us() -> i64 {
-    let last: Option<TimestampWithTimeZone> = one_value(
-        "SELECT last_at FROM exchange.market_data ORDER BY first_sequence DESC LIMIT 1",
-        &[],
-    );
     // SAFETY: the clock may be read anywhere.
     let now_us = unsafe { pg_sys::GetCurrentTimestamp() };
-    last.map_or(i64::MIN, pg_sys::TimestampTz::from).max(now_us)
+    market_data::last_time_us().map_or(now_us, |last_us| now_us.max(last_us))
 }
 
 /// The instruments, by id.
@@ -330,7 +324,7 @@ impl Listed {
                 })
                 .collect()
         });
-        Self(read.unwrap_or_else(|error| cannot_read("exchange.instruments", &error)))
+        Self(read.unwrap_or_else(|error| panic!("exchange.instruments cannot be read: {error}")))
     }
 
     fn instrument(&self, id: InstrumentId) -> &Instrument {
@@ -353,120 +347,14 @@ impl Listed {
     }
 }
 
-/// Where in the table to begin, and where to end.
-struct Place {
-    first_sequence: i64,
-    before_us: i64,
-}
-
-impl Place {
-    /// Where the events of a command are, and all after it.
-    fn of_sequence(sequence: Sequence) -> Self {
-        let first = one_value(
-            "SELECT pg_catalog.max(first_sequence) FROM exchange.market_data
-             WHERE first_sequence OPERATOR(pg_catalog.<=) $1",
-            &[i64::try_from(sequence).unwrap_or(i64::MAX).into()],
-        );
-        Self { first_sequence: first.unwrap_or(0), before_us: END_OF_TIME_US }
-    }
-
-    /// From where on books must be followed to know them at a time, and until when.
-    fn followed_from(from_us: i64, before_us: i64) -> Self {
-        let first = one_value(
-            "SELECT first_sequence FROM exchange.market_data
-             WHERE has_refresh AND first_at OPERATOR(pg_catalog.<) $1
-             ORDER BY first_at DESC, first_sequence DESC LIMIT 1",
-            &[time_argument(from_us)],
-        );
-        Self { first_sequence: first.unwrap_or(0), before_us }
-    }
-}
-
-/// A `timestamptz` of microseconds since 2000-01-01 UTC.
-fn time_argument(time_us: i64) -> DatumWithOid<'static> {
-    // SAFETY: that is what a timestamptz is.
-    unsafe { DatumWithOid::new(time_us, pg_sys::TIMESTAMPTZOID) }
-}
-
-/// The one value of a query of `exchange.market_data`, if it has any.
-fn one_value<T: FromDatum + IntoDatum>(query: &str, arguments: &[DatumWithOid<'_>]) -> Option<T> {
-    let read = Spi::connect(|client| -> Result<Option<T>, pgrx::spi::SpiError> {
-        client.select(query, Some(1), arguments)?.next().map_or(Ok(None), |row| row.get(1))
-    });
-    read.unwrap_or_else(|error| cannot_read("exchange.market_data", &error))
-}
-
-struct Block {
-    first_sequence: i64,
-    first_us: i64,
-    checksum: i64,
-    events: Vec<u8>,
-}
-
 /// Hands out the events that are wanted, in their order, until it is told to stop.
 fn for_each_event(
-    place: Place,
+    place: &Place,
     is_wanted: impl Fn(&Head) -> bool,
-    mut each: impl FnMut(&Event) -> ControlFlow<()>,
+    each: impl FnMut(&Event) -> ControlFlow<()>,
 ) {
-    let Place { mut first_sequence, before_us } = place;
-    loop {
-        let blocks = read_blocks(first_sequence, before_us);
-        let Some(last) = blocks.last() else { return };
-        first_sequence = last.first_sequence + 1;
-        for block in &blocks {
-            pgrx::check_for_interrupts!();
-            let damaged = |what: &str| -> ! {
-                raise_damaged(format!("The block of command {}: {what}.", block.first_sequence))
-            };
-            if i64::from(crc32c::crc32c(&block.events)) != block.checksum {
-                damaged("its checksum differs");
-            }
-            let mut events =
-                codec::decode(block.first_sequence as Sequence, block.first_us, &block.events);
-            while let Some(event) = events.next_where(&is_wanted) {
-                let event = event.unwrap_or_else(|error| damaged(&error.to_string()));
-                if each(&event).is_break() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// The next blocks of the table, some of them.
-fn read_blocks(first_sequence: i64, before_us: i64) -> Vec<Block> {
-    let read = Spi::connect(|client| -> Result<Vec<Block>, pgrx::spi::SpiError> {
-        client
-            .select(
-                "SELECT first_sequence, first_at, checksum, events FROM exchange.market_data
-                 WHERE first_sequence OPERATOR(pg_catalog.>=) $1
-                   AND first_at OPERATOR(pg_catalog.<) $2
-                 ORDER BY first_sequence LIMIT 64",
-                None,
-                &[first_sequence.into(), time_argument(before_us)],
-            )?
-            .map(|row| {
-                let first_at = row.get::<TimestampWithTimeZone>(2)?;
-                Ok(Block {
-                    first_sequence: row.get(1)?.unwrap_or_default(),
-                    first_us: first_at.map_or(0, pg_sys::TimestampTz::from),
-                    checksum: row.get(3)?.unwrap_or_default(),
-                    events: row.get(4)?.unwrap_or_default(),
-                })
-            })
-            .collect()
-    });
-    read.unwrap_or_else(|error| cannot_read("exchange.market_data", &error))
-}
-
-fn cannot_read(table: &str, error: &pgrx::spi::SpiError) -> ! {
-    raise(
-        PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-        format!("{table} cannot be read"),
-        error.to_string(),
-        "",
-    )
+    market_data::for_each_event(place, is_wanted, each)
+        .unwrap_or_else(|detail| raise_damaged(detail));
 }
 
 fn raise_damaged(detail: String) -> ! {
@@ -474,6 +362,6 @@ fn raise_damaged(detail: String) -> ! {
         PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
         "exchange.market_data is damaged",
         detail,
-        "The journal has all that the events were made of: restore this table from a backup, or leave the period out.",
+        "Restore the table from a backup, or leave the period out.",
     )
 }

@@ -3,13 +3,15 @@
 
 mod busts;
 mod candles;
+mod colocated_feed;
 mod follower;
 pub mod journal;
 mod journaler;
 mod kept;
 mod launcher;
-mod market_data;
+pub mod market_data;
 mod matching;
+mod notifications;
 mod patience;
 mod projection;
 mod projector;

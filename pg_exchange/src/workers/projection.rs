@@ -16,6 +16,7 @@ use super::follower::Follower;
 use super::journal::Batch;
 use super::kept::Kept;
 use super::market_data::MarketData;
+use super::notifications::Notifications;
 use super::recovery::{Bounds, Tables};
 use super::rows::enums::Enums;
 use super::rows::{Maker, registry, state};
@@ -36,6 +37,7 @@ pub struct Projection {
     history: History,
     candles: Candles,
     market_data: MarketData,
+    notifications: Notifications,
     /// What `exchange.trading_days` shows.
     schedule: Vec<(TradingDay, u8)>,
     /// Up to which order the first answers were forgotten.
@@ -99,6 +101,7 @@ impl Projection {
             history: History::default(),
             candles: Candles::new(),
             market_data,
+            notifications: Notifications::default(),
             schedule,
             forgotten: 0,
         }
@@ -131,6 +134,7 @@ impl Projection {
         self.orders.write(engine, &mut make)?;
         self.history.write(&mut make)?;
         self.candles.write(engine.instruments())?;
+        self.notifications.send(self.market_data.events(), engine.instruments());
         self.market_data.write()?;
         self.state.write(&mut make)?;
         let schedule = engine.schedule();

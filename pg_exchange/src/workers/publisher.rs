@@ -6,6 +6,7 @@ use std::time::Duration;
 use matcher::{Engine, Event, InstrumentId, Side, View};
 use pgrx::Spi;
 
+use super::colocated_feed::ColocatedFeed;
 use super::follower::Follower;
 use super::journal::Batch;
 use super::recovery::{self, Bounds};
@@ -47,6 +48,7 @@ pub fn run(post: Post) -> ! {
 struct Publication {
     post: Post,
     follower: Follower,
+    feed: Option<ColocatedFeed>,
     touched: BTreeSet<InstrumentId>,
     /// Quantity of the last trade, by instrument; 0 for none yet. Its price is the engine's.
     last_quantities: Vec<i64>,
@@ -101,7 +103,9 @@ fn touches(engine: &Engine, event: &Event) -> Touches {
 impl Publication {
     fn new(post: Post, engine: Engine) -> Self {
         let last_quantities = transaction(|| last_quantities(engine.instruments().len()));
-        Self { post, follower: Follower::new(engine), touched: BTreeSet::new(), last_quantities }
+        let feed = ColocatedFeed::open(&engine, post.shared.control);
+        let follower = Follower::new(engine);
+        Self { post, follower, feed, touched: BTreeSet::new(), last_quantities }
     }
 
     fn follow(&mut self, end: u64) {
@@ -115,8 +119,11 @@ impl Publication {
     }
 
     fn execute(&mut self, batch: &Batch) {
-        let (touched, last_quantities) = (&mut self.touched, &mut self.last_quantities);
-        let executed = self.follower.execute(batch, |engine, _, _, _, events| {
+        let Self { follower, feed, touched, last_quantities, .. } = self;
+        let executed = follower.execute(batch, |engine, stamp, _, _, events| {
+            if let Some(feed) = feed {
+                feed.follow(engine, stamp, events);
+            }
             last_quantities.resize(engine.instruments().len(), 0);
             for event in events {
                 if let Event::Trade(trade) = event {
@@ -132,6 +139,9 @@ impl Publication {
             }
         });
         self.post.or_halt(executed);
+        if let Some(feed) = &mut self.feed {
+            feed.publish(self.follower.sequence());
+        }
     }
 
     fn show_touched(&mut self) {

@@ -7,6 +7,7 @@ use matcher::{
     RejectReason, Stamp, Terms, Trade, TradeId, View, codec,
 };
 
+use super::public_events::PublicEvents;
 use crate::Session;
 
 /// An order as the events of the replay tell its story.
@@ -55,6 +56,8 @@ pub struct Replay {
     pub busted_at_us: BTreeMap<TradeId, i64>,
     /// Every deposit and withdrawal.
     pub transfers: Vec<Transfer>,
+    /// What everybody was told of it.
+    pub(super) public_events: PublicEvents,
     /// Orders that the command changed that is executed.
     changed: BTreeSet<OrderId>,
 }
@@ -83,6 +86,7 @@ impl Replay {
             trades: Vec::new(),
             busted_at_us: BTreeMap::new(),
             transfers: Vec::new(),
+            public_events: PublicEvents::read(session),
             changed: BTreeSet::new(),
         };
         for row in journal(session) {
@@ -149,6 +153,7 @@ impl Replay {
             Command::PlaceOrderWithTerms(new, terms) => self.enter(stamp, new, terms, &outcome),
             _ => {}
         }
+        self.public_events.follow(&self.exchange, stamp, &events);
         events.iter().for_each(|event| self.note(stamp, event));
         self.end_command(time_us).map_err(|wrong| format!("command {sequence}: {wrong}"))
     }

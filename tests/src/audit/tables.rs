@@ -37,6 +37,7 @@ pub(super) fn findings(session: &mut Session, replay: &Replay) -> Vec<String> {
         .flat_map(|(name, query, expected)| differences(name, expected, session.rows(&sql(query))))
         .collect();
     findings.extend(client_orders(session, replay));
+    findings.extend(replay.public_events.findings());
     findings.extend(session.rows(UNBALANCED));
     findings.extend(session.rows(CANDLES));
     findings

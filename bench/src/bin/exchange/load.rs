@@ -10,7 +10,7 @@ use postgres::Client;
 use rust_decimal::Decimal;
 use venue::cluster::{Cluster, DATABASE, SUPERUSER};
 
-use crate::at_least;
+use bench::figures::at_least;
 
 /// The peak of a day of a billion orders.
 const PEAK_PER_SECOND: u64 = 215_000;

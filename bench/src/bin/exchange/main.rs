@@ -8,6 +8,7 @@ mod load;
 mod pgbench;
 
 use anyhow::{Context, Result};
+use bench::figures::{at_least, at_most, median};
 use postgres::Client;
 use venue::cluster::{Cluster, SUPERUSER};
 
@@ -146,18 +147,4 @@ fn latency(pgbench: &Pgbench, client: &mut Client, plan: &Plan) -> Result<()> {
         row.get::<_, i64>(4)
     );
     Ok(())
-}
-
-/// The number to reach, and whether it is.
-pub fn at_least(value: f64, reach: f64) -> String {
-    format!("{reach}{}", if value < reach { ", short" } else { "" })
-}
-
-fn at_most(value: f64, reach: f64) -> String {
-    format!("{reach}{}", if value > reach { ", short" } else { "" })
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
