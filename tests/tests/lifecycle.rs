@@ -623,3 +623,19 @@ fn an_idle_exchange_uses_no_processor() {
     let spent = used() - before;
     assert!(spent <= 6, "five idle workers used {spent} hundredths of a second in three seconds");
 }
+
+#[test]
+fn the_server_counts_what_the_exchange_writes() {
+    // Autovacuum goes by it, and with it the plans of every query.
+    let venue = Venue::start(&[]);
+    let symbol = venue.instrument();
+    let mut session = venue.superuser();
+    let written = "SELECT sum(n_tup_ins) FROM pg_stat_user_tables
+                   WHERE schemaname = 'exchange' AND relname IN ('finished_orders', 'journal', 'executions')";
+    let before = session.number(written);
+    session.place(&format!("'{symbol}', 'sell', 10, 100"));
+    session.place(&format!("'{symbol}', 'buy', 10, 100"));
+    session.wait_for_tables();
+    // Two orders, two executions, and what the journal has of them.
+    wait_until("the writes are counted", || session.number(written) >= before + 5);
+}

@@ -23,7 +23,7 @@ mod tracked_orders;
 
 use std::cell::Cell;
 use std::ffi::CString;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::{self, Datum};
 
@@ -106,9 +106,13 @@ impl Post {
 
     /// Sleeps until rung or for `longest`, unless `ready()`.
     fn sleep_for(&self, longest: Duration, ready: impl Fn() -> bool) {
+        let began = Instant::now();
         self.worker().bell.sleep(longest, ready);
         if !is_postmaster_alive() {
             end();
+        }
+        if began.elapsed() >= IDLE / 2 {
+            report_statistics(true);
         }
     }
 
@@ -250,8 +254,17 @@ fn transaction<T>(work: impl FnOnce() -> T) -> T {
         let result = work();
         pg_sys::PopActiveSnapshot();
         pg_sys::CommitTransactionCommand();
+        report_statistics(false);
         result
     }
+}
+
+/// Tells the server's statistics what was written, for clients are done so by the server, and
+/// workers are not: without it autovacuum would not know the tables of the exchange. At most once
+/// a second, unless `now`.
+fn report_statistics(now: bool) {
+    // SAFETY: not in a transaction.
+    unsafe { pg_sys::pgstat_report_stat(now) };
 }
 
 /// Runs `work` in a read-only transaction that sees one moment of all tables.
