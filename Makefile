@@ -31,6 +31,7 @@ demo: install ## set everything up, trade a synthetic day, show it, and leave th
 
 .PHONY: test
 test: install ## run every test
+	@PG_CONFIG='$(PG_CONFIG)' scripts/install-packages test
 	@PG_CONFIG="$(PG_CONFIG_PATH)" PGRX_PG_CONFIG_PATH="$(PG_CONFIG_PATH)" \
 		scripts/run-tests $(FEATURES)
 

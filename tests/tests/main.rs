@@ -1,6 +1,7 @@
 //! The tests of the whole exchange, by theme.
 
 mod accounts;
+mod analysts;
 mod catalog;
 mod client_order_ids;
 mod concurrency;
