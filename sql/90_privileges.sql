@@ -144,7 +144,7 @@ GRANT SELECT ON
     exchange.participants, exchange.accounts, exchange.fee_schedules, exchange.risk_limits,
     exchange.cash, exchange.positions, exchange.transfers, exchange.balances, exchange.holdings,
     exchange.orders, exchange.open_orders, exchange.finished_orders, exchange.client_orders,
-    exchange.executions, exchange.busted_trades,
+    exchange.executions,
     exchange.end_of_day_statements, exchange.settlement_obligations, exchange.settlement_changes
 TO exchange_trader;
 
