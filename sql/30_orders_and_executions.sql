@@ -143,7 +143,7 @@ ALTER TABLE exchange.executions REPLICA IDENTITY FULL;
 CREATE INDEX executions_symbol ON exchange.executions (symbol, executed_at);
 CREATE INDEX executions_account ON exchange.executions (account_id, executed_at);
 COMMENT ON INDEX exchange.executions_symbol IS 'Executions by symbol and time.';
-COMMENT ON INDEX exchange.executions_account IS 'Executions by account and time.';
+COMMENT ON INDEX exchange.executions_account IS 'Executions by account and time, and so those of a broker after a trade: exchange.executions_after().';
 COMMENT ON TABLE exchange.executions IS
     'Every execution (fill): two rows a trade, one for the buying and one for the selling order.';
 COMMENT ON COLUMN exchange.executions.trade_id IS 'The trade; see exchange.trades.';
