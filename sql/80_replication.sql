@@ -22,12 +22,14 @@ BEGIN
          'Every command, in blocks: see exchange.decode_journal().',
          ARRAY['journal']),
         ('exchange_reports',
-         'What reporting and analytics databases need: all tables but the journal, the blocks of market data and the answers kept for retries.',
+         'What reporting and analytics databases need: all tables but the journal, the blocks of market data, the answers kept for retries and the positions of consumers.',
          ARRAY['orders', 'executions', 'trades', 'busted_trades', 'candles',
                'participants', 'accounts', 'currencies', 'fee_schedules', 'risk_limits',
                'cash', 'positions', 'transfers',
                'instruments', 'instrument_states', 'engine_state',
-               'trading_hours', 'calendar_exceptions', 'trading_days'])
+               'trading_hours', 'calendar_exceptions', 'trading_days',
+               'closed_days', 'end_of_day_checks', 'end_of_day_statements', 'end_of_day_prices',
+               'settlement_obligations', 'settlement_changes'])
         ) AS e (publication, comment, tables)
     LOOP
         IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = entry.publication) THEN

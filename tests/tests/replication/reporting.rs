@@ -13,7 +13,7 @@ use venue::day::{self, Options, Outcome};
 
 use super::migrated_venue_with;
 use super::network::Network;
-use super::subscriber::{DISCONNECTED, Subscriber};
+use super::subscriber::{DISCONNECTED, Subscriber, assert_same_rows};
 
 const DATE: &str = "2026-11-20";
 
@@ -128,11 +128,34 @@ fn a_trading_day_arrives_through_restart_cut_crash_and_update() {
     }
     trading.close();
     bust_some(&venue);
+    venue.superuser().run(&format!("SELECT exchange.close_day('{DATE}')"));
 
     reports.wait_until_caught_up(&venue, DISCONNECTED);
     reports.assert_equal(&venue, "exchange_reports");
     assert_is_a_day(&reports, update.is_some());
+    assert_same_reports(&venue, &reports);
     audit::assert_sound(&venue, &[]);
+}
+
+/// The reports of the venue are those of the reporting database.
+fn assert_same_reports(venue: &Venue, reports: &Subscriber) {
+    let (mut publisher, mut subscriber) = (venue.superuser(), reports.session());
+    for report in [
+        "trade_history",
+        "orders_and_executions",
+        "trade_summary",
+        "account_activity",
+        "net_obligations",
+        "realised_gains",
+        "order_to_trade_ratios",
+    ] {
+        let query = format!("SELECT * FROM exchange.{report}('{DATE}', '{DATE}')");
+        let rows = assert_same_rows(report, publisher.rows(&query), subscriber.rows(&query));
+        assert!(rows > 0, "{report} is empty");
+    }
+    let closed =
+        "SELECT count(*) > 0 FROM exchange.settlement_obligations WHERE status = 'pending'";
+    assert!(subscriber.is_true(closed));
 }
 
 fn bust_some(venue: &Venue) {
