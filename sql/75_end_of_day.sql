@@ -48,8 +48,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     previous exchange.closed_days;
-    first_sequence bigint;
-    last_sequence bigint;
+    first_of_day bigint;
+    last_of_day bigint;
     remembered bigint;
     last_trade_id bigint;
     next_sequence bigint;
@@ -66,8 +66,8 @@ BEGIN
                WHERE j.difference <> 0) THEN
         RETURN;
     END IF;
-    first_sequence := coalesce(previous.last_sequence, exchange.last_sequence_before(begins_at)) + 1;
-    last_sequence := exchange.last_sequence_before(ends_at);
+    first_of_day := coalesce(previous.last_sequence, exchange.last_sequence_before(begins_at)) + 1;
+    last_of_day := exchange.last_sequence_before(ends_at);
     SELECT e.client_order_window INTO remembered FROM exchange.engine_state AS e;
     last_trade_id := coalesce(previous.last_trade_id, (
         SELECT max(t.trade_id)
@@ -80,14 +80,18 @@ BEGIN
     RETURN QUERY
     WITH commands AS MATERIALIZED (
         SELECT c.sequence, c.at, c.command, c.account_id, i.symbol, c.side, c.quantity, c.details
-        FROM exchange.journal_commands(first_sequence, greatest(first_sequence, last_sequence)) AS c
+        FROM exchange.journal AS j
+        CROSS JOIN LATERAL exchange.decode_journal(j.commands, j.first_sequence, j.first_time_us) AS c
         LEFT JOIN exchange.instruments AS i ON i.instrument_id = c.instrument_id
-        WHERE c.sequence <= last_sequence
+        WHERE j.first_sequence >= (SELECT max(f.first_sequence) FROM exchange.journal AS f
+                                   WHERE f.first_sequence <= first_of_day)
+          AND j.first_sequence <= last_of_day
+          AND c.sequence BETWEEN first_of_day AND last_of_day
           AND c.command IN ('place_order', 'transfer_cash', 'transfer_shares', 'bust_trade')
     ), names AS (
         SELECT o.account_id, o.client_order_id, min(o.order_id) AS order_id
         FROM exchange.orders AS o
-        WHERE o.order_id BETWEEN first_sequence - remembered AND last_sequence
+        WHERE o.order_id BETWEEN first_of_day - remembered AND last_of_day
           AND o.client_order_id IS NOT NULL
         GROUP BY o.account_id, o.client_order_id
     )
@@ -112,7 +116,7 @@ BEGIN
             ) AS c
             FULL JOIN (
                 SELECT o.* FROM exchange.orders AS o
-                WHERE o.order_id BETWEEN first_sequence AND last_sequence
+                WHERE o.order_id BETWEEN first_of_day AND last_of_day
             ) AS o ON o.order_id = c.sequence
         ) AS m
         UNION ALL
@@ -132,7 +136,7 @@ BEGIN
             ) AS c
             FULL JOIN (
                 SELECT t.* FROM exchange.transfers AS t
-                WHERE t.sequence BETWEEN first_sequence AND last_sequence
+                WHERE t.sequence BETWEEN first_of_day AND last_of_day
             ) AS t ON t.sequence = c.sequence
         ) AS m
         UNION ALL
@@ -233,11 +237,11 @@ BEGIN
     ) AS k;
 
     -- What everybody was told.
-    next_sequence := first_sequence - 1;
-    WHILE next_sequence < last_sequence LOOP
-        SELECT count(*) FILTER (WHERE e.event = 'trade' AND e.sequence <= last_sequence) AS trades,
-               sum(e.quantity) FILTER (WHERE e.event = 'trade' AND e.sequence <= last_sequence) AS quantity,
-               sum(e.price * e.quantity) FILTER (WHERE e.event = 'trade' AND e.sequence <= last_sequence) AS turnover,
+    next_sequence := first_of_day - 1;
+    WHILE next_sequence < last_of_day LOOP
+        SELECT count(*) FILTER (WHERE e.event = 'trade' AND e.sequence <= last_of_day) AS trades,
+               sum(e.quantity) FILTER (WHERE e.event = 'trade' AND e.sequence <= last_of_day) AS quantity,
+               sum(e.price * e.quantity) FILTER (WHERE e.event = 'trade' AND e.sequence <= last_of_day) AS turnover,
                max(e.sequence) AS sequence
         INTO chunk
         FROM exchange.events_after(next_sequence, NULL, 100000) AS e;
