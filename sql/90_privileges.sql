@@ -37,6 +37,10 @@ GRANT EXECUTE ON FUNCTION
     exchange.quote_history(text, timestamptz, timestamptz),
     exchange.depth_history(text, timestamptz, timestamptz, interval, integer),
     exchange.checksum(bytea),
+    exchange.book_snapshot(text),
+    exchange.candle_start(timestamptz, interval),
+    exchange.candles_for(text, interval, timestamptz, timestamptz, boolean),
+    exchange.day_statistics_for(date),
     exchange.statistics(),
     exchange.worker_states(),
     exchange.trading_day_times(date, date),
@@ -104,15 +108,35 @@ GRANT EXECUTE ON FUNCTION
     exchange.journal_commands(bigint, bigint, bigint)
 TO exchange_reporter;
 
+GRANT EXECUTE ON FUNCTION
+    exchange.executions_after(bigint, integer),
+    exchange.busts_since(timestamptz)
+TO exchange_trader, exchange_analyst, exchange_reporter;
+
+-- A consumer belongs to the role that makes it, and its functions run as their caller.
+GRANT EXECUTE ON FUNCTION
+    exchange.find_consumer(text),
+    exchange.create_consumer(text, bigint, text[], integer, interval),
+    exchange.drop_consumer(text),
+    exchange.fetch_events(text, integer),
+    exchange.acknowledge(text, bigint),
+    exchange.leave_consumer(text)
+TO exchange_trader, exchange_analyst, exchange_reporter;
+GRANT SELECT ON exchange.consumers, exchange.consumer_members TO exchange_trader, exchange_analyst;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    exchange.consumer_settings, exchange.consumer_partitions, exchange.consumer_sessions
+TO exchange_trader, exchange_analyst, exchange_reporter, exchange_admin;
+
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA exchange TO exchange_admin;
 
 -- What the venue has earned (currencies) is not public, and neither is who owns what.
 GRANT SELECT ON
     exchange.instruments, exchange.instrument_states,
     exchange.trades, exchange.candles, exchange.best_quotes, exchange.auctions, exchange.market_data,
+    exchange.busted_trades, exchange.day_statistics, exchange.order_books, exchange.order_books_l3,
     exchange.trading_hours, exchange.calendar_exceptions, exchange.trading_days,
     exchange.closed_days, exchange.end_of_day_prices,
-    exchange.status, exchange.pg_stat_exchange, exchange.workers
+    exchange.status, exchange.pg_stat_exchange, exchange.workers, exchange.replication_slots
 TO PUBLIC;
 
 -- Of all these but the fee schedules, which are the price list, it sees its own rows.
@@ -120,7 +144,7 @@ GRANT SELECT ON
     exchange.participants, exchange.accounts, exchange.fee_schedules, exchange.risk_limits,
     exchange.cash, exchange.positions, exchange.transfers, exchange.balances, exchange.holdings,
     exchange.orders, exchange.open_orders, exchange.finished_orders, exchange.client_orders,
-    exchange.executions, exchange.busted_trades,
+    exchange.executions,
     exchange.end_of_day_statements, exchange.settlement_obligations, exchange.settlement_changes
 TO exchange_trader;
 
@@ -128,7 +152,7 @@ GRANT SELECT ON
     exchange.participants, exchange.accounts, exchange.fee_schedules, exchange.risk_limits,
     exchange.cash, exchange.positions, exchange.transfers, exchange.balances, exchange.holdings,
     exchange.orders, exchange.open_orders, exchange.finished_orders, exchange.client_orders,
-    exchange.executions, exchange.currencies, exchange.conservation, exchange.busted_trades,
+    exchange.executions, exchange.currencies, exchange.conservation,
     exchange.end_of_day_statements, exchange.end_of_day_checks, exchange.settlement_obligations,
     exchange.settlement_changes
 TO exchange_analyst;
@@ -152,6 +176,9 @@ ALTER TABLE exchange.open_orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE exchange.finished_orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE exchange.client_orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE exchange.executions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.consumer_settings ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.consumer_partitions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.consumer_sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE exchange.end_of_day_statements ENABLE ROW LEVEL SECURITY;
 ALTER TABLE exchange.settlement_obligations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE exchange.settlement_changes ENABLE ROW LEVEL SECURITY;
@@ -167,6 +194,7 @@ DECLARE
                WHERE pg_catalog.pg_has_role(r.oid, ''USAGE''))';
     -- These are the accounts that the policy of exchange.accounts lets through.
     own_accounts CONSTANT text := 'ARRAY(SELECT a.account_id FROM exchange.accounts AS a)';
+    own_consumers CONSTANT text := 'pg_catalog.pg_has_role(owner, ''USAGE'')';
     secured record;
 BEGIN
     FOR secured IN
@@ -179,6 +207,9 @@ BEGIN
             CASE secured.relname
                 WHEN 'participants' THEN 'role = ANY (' || own_roles || ')'
                 WHEN 'accounts' THEN 'owner = ANY (' || own_roles || ')'
+                WHEN 'consumer_settings' THEN own_consumers
+                WHEN 'consumer_partitions' THEN own_consumers
+                WHEN 'consumer_sessions' THEN own_consumers
                 -- Those of account 0 are everybody's.
                 WHEN 'risk_limits' THEN 'account_id = 0 OR account_id = ANY (' || own_accounts || ')'
                 ELSE 'account_id = ANY (' || own_accounts || ')'
@@ -192,6 +223,16 @@ BEGIN
         EXECUTE pg_catalog.format(
             'COMMENT ON POLICY all_rows ON %s IS %L', secured.name,
             'The venue, and those who watch it, see everything.');
+        -- These are not written by the engine alone, but by the functions that their owners call.
+        IF secured.relname LIKE 'consumer\_%' THEN
+            EXECUTE pg_catalog.format(
+                'CREATE POLICY own_consumers ON %s
+                 TO exchange_trader, exchange_admin, exchange_analyst, exchange_reporter USING (%s)',
+                secured.name, own_consumers);
+            EXECUTE pg_catalog.format(
+                'COMMENT ON POLICY own_consumers ON %s IS %L', secured.name,
+                'A consumer is used by the role that made it, and by its members with inheritance.');
+        END IF;
     END LOOP;
 END
 $$;

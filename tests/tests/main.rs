@@ -1,14 +1,18 @@
 //! The tests of the whole exchange, by theme.
 
 mod accounts;
+mod analysts;
 mod catalog;
 mod client_order_ids;
 mod concurrency;
+mod consumers;
 mod crash;
 mod documentation;
 mod exactly_once;
+mod feed_handlers;
 mod fixtures;
 mod lifecycle;
+mod market_statistics;
 mod misuse;
 mod mixed;
 mod order_entry;

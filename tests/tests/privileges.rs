@@ -51,6 +51,10 @@ impl Circle {
 
 /// Every function, and who may call it.
 const FUNCTIONS: &[(&str, Circle)] = &[
+    ("book_snapshot", Circle::Everybody),
+    ("candle_start", Circle::Everybody),
+    ("candles_for", Circle::Everybody),
+    ("day_statistics_for", Circle::Everybody),
     ("days", Circle::Everybody),
     ("midnight", Circle::Everybody),
     ("period", Circle::Everybody),
@@ -94,6 +98,14 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("trading_day_times", Circle::Everybody),
     ("wait_for", Circle::Everybody),
     ("worker_states", Circle::Everybody),
+    ("acknowledge", Circle::TradersAndWatchers),
+    ("busts_since", Circle::TradersAndWatchers),
+    ("create_consumer", Circle::TradersAndWatchers),
+    ("drop_consumer", Circle::TradersAndWatchers),
+    ("executions_after", Circle::TradersAndWatchers),
+    ("fetch_events", Circle::TradersAndWatchers),
+    ("find_consumer", Circle::TradersAndWatchers),
+    ("leave_consumer", Circle::TradersAndWatchers),
     ("cancel_client_order", Circle::Traders),
     ("cancel_on_disconnect", Circle::Traders),
     ("cancel_order", Circle::Traders),
@@ -110,10 +122,13 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("bust_trade", Circle::Admins),
     ("close_account", Circle::Admins),
     ("close_market", Circle::Admins),
+    ("create_drop_copy", Circle::Admins),
     ("create_fee_schedule", Circle::Admins),
     ("create_instrument", Circle::Admins),
+    ("create_publications", Circle::Admins),
     ("deposit", Circle::Admins),
     ("deposit_shares", Circle::Admins),
+    ("drop_copy_publication", Circle::Admins),
     ("function_signatures", Circle::Admins),
     ("halt_instrument", Circle::Admins),
     ("open_account", Circle::Admins),
@@ -121,6 +136,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("register_participant", Circle::Admins),
     ("release_kill_switch", Circle::Admins),
     ("reload_calendar", Circle::Admins),
+    ("remove_drop_copy", Circle::Admins),
     ("replace_calendar_exception", Circle::Admins),
     ("replace_trading_hours", Circle::Admins),
     ("reset_statistics", Circle::Admins),
@@ -142,19 +158,23 @@ const FUNCTIONS: &[(&str, Circle)] = &[
 const RELATIONS: &[(&str, Circle)] = &[
     ("closed_days", Circle::Everybody),
     ("end_of_day_prices", Circle::Everybody),
-    ("busted_trades", Circle::TradersAndWatchers),
     ("end_of_day_statements", Circle::TradersAndWatchers),
     ("settlement_changes", Circle::TradersAndWatchers),
     ("settlement_obligations", Circle::TradersAndWatchers),
     ("end_of_day_checks", Circle::Watchers),
     ("auctions", Circle::Everybody),
     ("best_quotes", Circle::Everybody),
+    ("busted_trades", Circle::Everybody),
     ("calendar_exceptions", Circle::Everybody),
     ("candles", Circle::Everybody),
+    ("day_statistics", Circle::Everybody),
     ("instrument_states", Circle::Everybody),
     ("instruments", Circle::Everybody),
+    ("order_books", Circle::Everybody),
+    ("order_books_l3", Circle::Everybody),
     ("market_data", Circle::Everybody),
     ("pg_stat_exchange", Circle::Everybody),
+    ("replication_slots", Circle::Everybody),
     ("status", Circle::Everybody),
     ("trades", Circle::Everybody),
     ("trading_days", Circle::Everybody),
@@ -164,6 +184,11 @@ const RELATIONS: &[(&str, Circle)] = &[
     ("balances", Circle::TradersAndWatchers),
     ("cash", Circle::TradersAndWatchers),
     ("client_orders", Circle::TradersAndWatchers),
+    ("consumer_members", Circle::TradersAndWatchers),
+    ("consumer_partitions", Circle::TradersAndWatchers),
+    ("consumer_sessions", Circle::TradersAndWatchers),
+    ("consumer_settings", Circle::TradersAndWatchers),
+    ("consumers", Circle::TradersAndWatchers),
     ("executions", Circle::TradersAndWatchers),
     ("fee_schedules", Circle::TradersAndWatchers),
     ("finished_orders", Circle::TradersAndWatchers),
@@ -176,6 +201,7 @@ const RELATIONS: &[(&str, Circle)] = &[
     ("transfers", Circle::TradersAndWatchers),
     ("conservation", Circle::Watchers),
     ("currencies", Circle::Watchers),
+    ("drop_copies", Circle::Reporters),
     ("engine_state", Circle::Reporters),
     ("journal", Circle::Reporters),
 ];
@@ -183,12 +209,16 @@ const RELATIONS: &[(&str, Circle)] = &[
 /// The tables that are edited by hand, by admins alone. Nobody may empty them with TRUNCATE.
 const EDITED: [&str; 2] = ["calendar_exceptions", "trading_hours"];
 
+/// The tables that the functions of consumers write as their callers, each its own rows.
+const OF_CONSUMERS: [&str; 3] = ["consumer_partitions", "consumer_sessions", "consumer_settings"];
+
 /// Whether a role may use a privilege on a table or view.
 fn is_granted(role: &str, relation: &str, readers: Circle, privilege: &str) -> bool {
     match privilege {
         "SELECT" => readers.includes(role),
         "INSERT" | "UPDATE" | "DELETE" => {
             EDITED.contains(&relation) && Circle::Admins.includes(role)
+                || OF_CONSUMERS.contains(&relation) && readers.includes(role)
         }
         _ => false,
     }
@@ -317,8 +347,15 @@ fn try_everything(session: &mut Session, role: &str, calls: &[String]) -> Vec<St
             "balances",
             "best_quotes",
             "conservation",
+            "consumer_members",
+            "consumers",
+            "day_statistics",
+            "drop_copies",
             "holdings",
+            "order_books",
+            "order_books_l3",
             "pg_stat_exchange",
+            "replication_slots",
             "status",
             "workers",
         ]
@@ -348,9 +385,11 @@ fn try_everything(session: &mut Session, role: &str, calls: &[String]) -> Vec<St
         ("open_orders", "account_id"),
         ("trades", "price"),
         ("calendar_exceptions", "name"),
+        ("consumer_partitions", "acknowledged"),
     ] {
         let sql = format!("UPDATE exchange.{name} SET {column} = {column}");
-        let expected = is_granted(role, name, Circle::Everybody, "UPDATE");
+        let (_, readers) = RELATIONS.iter().find(|(listed, _)| *listed == name).expect("listed");
+        let expected = is_granted(role, name, *readers, "UPDATE");
         attempt("UPDATE", &sql, ["table"; 2], name, expected);
     }
     wrong
