@@ -399,6 +399,8 @@ DECLARE
     day CONSTANT date := trade_date;
     is_simulated CONSTANT boolean := current_setting('exchange.simulated_clock')::boolean;
     at timestamptz := clock_timestamp();
+    engine_at timestamptz;
+    stands_still boolean;
     engine exchange.engine_state;
     last exchange.closed_days;
     begins_at timestamptz;
@@ -426,8 +428,11 @@ BEGIN
     PERFORM FROM exchange.cancel_orders(ARRAY[9223372036854775807]);
     PERFORM exchange.wait_for('projected');
     SELECT e.* INTO engine FROM exchange.engine_state AS e;
-    IF is_simulated THEN
-        at := timestamptz '2000-01-01 00:00Z' + engine.time_us * interval '1 microsecond';
+    engine_at := timestamptz '2000-01-01 00:00Z' + engine.time_us * interval '1 microsecond';
+    -- The clock of the exchange may stand still: a simulated one, or where that on the wall is behind it.
+    stands_still := is_simulated OR engine_at > clock_timestamp();
+    IF stands_still THEN
+        at := engine_at;
     END IF;
 
     SELECT d.* INTO last FROM exchange.closed_days AS d WHERE d.trade_date = day;
@@ -479,12 +484,14 @@ BEGIN
 
     begins_at := coalesce(last.ends_at, exchange.midnight(day));
     ends_at := least(at, exchange.midnight(day + 1));
-    -- A simulated clock may stand still; then there is no telling what is before this moment.
-    IF is_simulated AND EXISTS (SELECT FROM exchange.movements_between(at, at + interval '1 microsecond')) THEN
+    -- Then what comes next may have the time of what was before.
+    IF stands_still AND EXISTS (SELECT FROM exchange.movements_between(at, at + interval '1 microsecond')) THEN
         RAISE EXCEPTION 'the clock has not moved since the last trade, transfer or bust'
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   DETAIL = format('It is %s.', at),
-                  HINT = format('SELECT exchange.advance_clock(%L);', at + interval '1 second');
+                  HINT = CASE WHEN is_simulated
+                              THEN format('SELECT exchange.advance_clock(%L);', at + interval '1 second')
+                              ELSE 'Wait until the clock of the server is past that.' END;
     END IF;
 
     SELECT array_agg(ROW(day, k.check_name, trim_scale(k.expected), trim_scale(k.found), trim_scale(k.difference))
@@ -532,7 +539,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION exchange.close_day(date) IS
-    'Closes a trade date: makes the checks of exchange.check_day(), which are returned, and writes what is then true of the date into exchange.closed_days, end_of_day_checks, end_of_day_statements, end_of_day_prices and settlement_obligations, all in one transaction. It may be called once the market has closed: what happens after, on the same day of the calendar too, is of the date after; also the bust of a trade of this one. Days are closed in their order; those on which nobody could trade are left out, and are a part of the next. It reads beside the workers and holds up none of them. Errors: 22004 (NULL), 25001 (the transaction is not READ COMMITTED), 22000 (a check failed; the detail says which, and nothing was closed), 55000 (closed already, before one that is closed, not over, still trading, another is to be closed first, or a simulated clock that has not moved since the last trade), 57P03 (the workers are not running).';
+    'Closes a trade date: makes the checks of exchange.check_day(), which are returned, and writes what is then true of the date into exchange.closed_days, end_of_day_checks, end_of_day_statements, end_of_day_prices and settlement_obligations, all in one transaction. It may be called once the market has closed: what happens after, on the same day of the calendar too, is of the date after; also the bust of a trade of this one. Days are closed in their order; those on which nobody could trade are left out, and are a part of the next. It reads beside the workers and holds up none of them. Errors: 22004 (NULL), 25001 (the transaction is not READ COMMITTED), 22000 (a check failed; the detail says which, and nothing was closed), 55000 (closed already, before one that is closed, not over, still trading, another is to be closed first, or a clock that has not moved since the last trade), 57P03 (the workers are not running).';
 
 -- Files -------------------------------------------------------------------------------------------
 

@@ -27,7 +27,9 @@ BEGIN
                'participants', 'accounts', 'currencies', 'fee_schedules', 'risk_limits',
                'cash', 'positions', 'transfers',
                'instruments', 'instrument_states', 'engine_state',
-               'trading_hours', 'calendar_exceptions', 'trading_days'])
+               'trading_hours', 'calendar_exceptions', 'trading_days',
+               'closed_days', 'end_of_day_checks', 'end_of_day_statements', 'end_of_day_prices',
+               'settlement_obligations', 'settlement_changes'])
         ) AS e (publication, comment, tables)
     LOOP
         IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = entry.publication) THEN
