@@ -31,6 +31,7 @@ demo: install ## set everything up, trade a synthetic day, show it, and leave th
 
 .PHONY: test
 test: install ## run every test
+	@PG_CONFIG='$(PG_CONFIG)' scripts/install-packages test
 	@PG_CONFIG="$(PG_CONFIG_PATH)" PGRX_PG_CONFIG_PATH="$(PG_CONFIG_PATH)" \
 		scripts/run-tests $(FEATURES)
 
@@ -39,6 +40,10 @@ bench: install ## measure the engine alone, the feed, and the exchange as its cl
 	$(CARGO) run --release -p bench --bin engine
 	$(CARGO) run --release -p bench --bin feed
 	$(CARGO) run --release -p bench --bin exchange
+
+.PHONY: report
+report: install ## make a reporting database that follows the venue
+	@$(VENUE) report
 
 .PHONY: psql
 psql: ## open psql on the venue

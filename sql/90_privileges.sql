@@ -47,6 +47,48 @@ GRANT EXECUTE ON FUNCTION
     exchange.wait_for(exchange.cursor, bigint)
 TO PUBLIC;
 
+-- Reports read the tables with the rights of their reader.
+GRANT EXECUTE ON FUNCTION
+    exchange.midnight(date),
+    exchange.days(date, date),
+    exchange.period(date, date),
+    exchange.settlement_date(date),
+    exchange.trade_summary(date, date)
+TO PUBLIC;
+
+GRANT EXECUTE ON FUNCTION
+    exchange.movements_between(timestamptz, timestamptz),
+    exchange.account_movements(date, date),
+    exchange.account_activity(date, date),
+    exchange.account_statement(integer, date, date),
+    exchange.trade_history(date, date),
+    exchange.orders_and_executions(date, date),
+    exchange.net_obligations(date, date),
+    exchange.tax_lots(integer),
+    exchange.realised_gains(date, date),
+    exchange.tax_report(integer),
+    exchange.order_to_trade_ratios(date, date),
+    exchange.effective_spreads(date, date, text),
+    exchange.execution_quality(date, date, text)
+TO exchange_trader, exchange_analyst, exchange_reporter;
+
+GRANT EXECUTE ON FUNCTION
+    exchange.wash_trade_candidates(date, date, interval),
+    exchange.layering_candidates(date, date, interval, numeric),
+    exchange.large_positions(date, numeric)
+TO exchange_analyst, exchange_reporter;
+
+GRANT EXECUTE ON FUNCTION
+    exchange.last_sequence_before(timestamptz),
+    exchange.audit_trail(bigint),
+    exchange.audit_trails(date, date),
+    exchange.check_journal(bigint),
+    exchange.check_period(timestamptz, timestamptz, date, date),
+    exchange.check_day(date),
+    exchange.day_reports(date),
+    exchange.export_day(date, text)
+TO exchange_reporter;
+
 GRANT EXECUTE ON FUNCTION
     exchange.place_order,
     exchange.place_orders,
@@ -93,7 +135,8 @@ GRANT SELECT ON
     exchange.trades, exchange.candles, exchange.best_quotes, exchange.auctions, exchange.market_data,
     exchange.busted_trades, exchange.day_statistics, exchange.order_books, exchange.order_books_l3,
     exchange.trading_hours, exchange.calendar_exceptions, exchange.trading_days,
-    exchange.status, exchange.pg_stat_exchange, exchange.workers
+    exchange.closed_days, exchange.end_of_day_prices,
+    exchange.status, exchange.pg_stat_exchange, exchange.workers, exchange.replication_slots
 TO PUBLIC;
 
 -- Of all these but the fee schedules, which are the price list, it sees its own rows.
@@ -101,14 +144,17 @@ GRANT SELECT ON
     exchange.participants, exchange.accounts, exchange.fee_schedules, exchange.risk_limits,
     exchange.cash, exchange.positions, exchange.transfers, exchange.balances, exchange.holdings,
     exchange.orders, exchange.open_orders, exchange.finished_orders, exchange.client_orders,
-    exchange.executions
+    exchange.executions,
+    exchange.end_of_day_statements, exchange.settlement_obligations, exchange.settlement_changes
 TO exchange_trader;
 
 GRANT SELECT ON
     exchange.participants, exchange.accounts, exchange.fee_schedules, exchange.risk_limits,
     exchange.cash, exchange.positions, exchange.transfers, exchange.balances, exchange.holdings,
     exchange.orders, exchange.open_orders, exchange.finished_orders, exchange.client_orders,
-    exchange.executions, exchange.currencies, exchange.conservation
+    exchange.executions, exchange.currencies, exchange.conservation,
+    exchange.end_of_day_statements, exchange.end_of_day_checks, exchange.settlement_obligations,
+    exchange.settlement_changes
 TO exchange_analyst;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA exchange TO exchange_reporter, exchange_admin;
@@ -133,6 +179,9 @@ ALTER TABLE exchange.executions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE exchange.consumer_settings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE exchange.consumer_partitions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE exchange.consumer_sessions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.end_of_day_statements ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.settlement_obligations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.settlement_changes ENABLE ROW LEVEL SECURITY;
 
 CREATE INDEX accounts_owner ON exchange.accounts (owner);
 COMMENT ON INDEX exchange.accounts_owner IS 'The accounts of a role, for row-level security.';

@@ -238,6 +238,7 @@ impl Drop for Venue {
 /// A venue that the tests of one theme share. It is removed when the process ends, however
 /// that comes about.
 pub struct SharedVenue {
+    make: fn(&[(&str, &str)]) -> Venue,
     settings: &'static [(&'static str, &'static str)],
     venue: OnceLock<(Venue, ChildStdin)>,
     turn: Mutex<()>,
@@ -246,13 +247,21 @@ pub struct SharedVenue {
 impl SharedVenue {
     /// With these settings.
     pub const fn new(settings: &'static [(&'static str, &'static str)]) -> Self {
-        Self { settings, venue: OnceLock::new(), turn: Mutex::new(()) }
+        Self::made_by(Venue::start, settings)
+    }
+
+    /// Another than [`Venue::start`] makes of these settings.
+    pub const fn made_by(
+        make: fn(&[(&str, &str)]) -> Venue,
+        settings: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self { make, settings, venue: OnceLock::new(), turn: Mutex::new(()) }
     }
 
     /// The venue; the first call makes it.
     pub fn get(&self) -> &Venue {
         let (venue, _) = self.venue.get_or_init(|| {
-            let venue = Venue::start(self.settings);
+            let venue = (self.make)(self.settings);
             let pipe = remove_at_exit(&venue.cluster).expect("a shell can be run");
             (venue, pipe)
         });

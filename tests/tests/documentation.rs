@@ -9,17 +9,21 @@ use crate::replication::migrated_venue;
 use tests::Venue;
 use venue::cluster::{DATABASE, SUPERUSER};
 
-fn project() -> PathBuf {
+/// Runs on a venue that has traded, and shows what comes: see [`crate::analysts`].
+pub const COOKBOOK: &str = "cookbook.md";
+
+pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// README.md and all of docs/, those that there are.
+/// README.md and all of docs/ but the cookbook, those that there are.
 fn documents() -> Vec<PathBuf> {
     let mut documents: Vec<PathBuf> = fs::read_dir(project().join("docs"))
         .into_iter()
         .flatten()
         .map(|entry| entry.expect("the folder can be read").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .filter(|path| !path.ends_with(COOKBOOK))
         .collect();
     documents.sort();
     documents.insert(0, project().join("README.md"));
@@ -29,8 +33,9 @@ fn documents() -> Vec<PathBuf> {
 /// The SQL of a document, each statement in the line that it has there, so that psql names the
 /// line of the document where something is wrong. Blocks of `sql` are statements; in blocks of
 /// `text` and `console` what stands after the prompts of psql is.
-fn script(markdown: &str) -> String {
+pub fn script(markdown: &str) -> String {
     let mut block = None;
+    let mut has_prompt = false;
     let mut lines = Vec::new();
     for line in markdown.lines() {
         let fence = line.trim_start().strip_prefix("```");
@@ -39,13 +44,17 @@ fn script(markdown: &str) -> String {
                 block = Some(language.trim());
                 None
             }
-            (Some(_), Some(language)) => {
+            (Some(_), Some(_)) => {
                 block = None;
-                // Each of these is a session of its own, maybe of another role.
-                matches!(language, "text" | "console").then_some("DISCARD ALL;")
+                // Each that has prompts is a session of its own, maybe of another role.
+                std::mem::take(&mut has_prompt).then_some("DISCARD ALL;")
             }
             (None, Some("sql")) => Some(line),
-            (None, Some("text" | "console")) => after_prompt(line),
+            (None, Some("text" | "console")) => {
+                let statement = after_prompt(line);
+                has_prompt |= statement.is_some();
+                statement
+            }
             (None, _) => None,
         };
         lines.push(statement.unwrap_or_default());
@@ -73,29 +82,47 @@ fn shown_errors(markdown: &str) -> Vec<(usize, String)> {
     (0..lines.len()).filter(|&at| is_error(at)).map(|at| (at, lines[at].to_owned())).collect()
 }
 
-/// Runs a script by psql, as those do who paste it, and returns the errors and their lines.
+/// The errors of a script that the superuser runs by psql, and their lines.
 fn errors_of(venue: &Venue, script: &str) -> Vec<(usize, String)> {
+    psql(venue, SUPERUSER, script).errors
+}
+
+/// What psql says.
+pub struct Said {
+    /// What it prints.
+    pub output: String,
+    /// The errors, and the lines of the script that they are of.
+    pub errors: Vec<(usize, String)>,
+}
+
+/// Runs a script by psql, as those do who paste it.
+pub fn psql(venue: &Venue, role: &str, script: &str) -> Said {
     let cluster = venue.cluster();
     let mut psql = cluster
         .server_command("psql")
         .args(["--no-psqlrc", "--quiet", "--host"])
         .arg(cluster.socket_directory())
         .args(["--port", &cluster.port().to_string()])
-        .args(["--username", SUPERUSER, "--dbname", DATABASE, "--file", "-"])
+        .args(["--username", role, "--dbname", DATABASE, "--file", "-"])
         .env("PAGER", "")
         .current_dir("/")
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("psql can be run");
     let mut input = psql.stdin.take().expect("it was asked for");
-    input.write_all(script.as_bytes()).expect("psql reads to the end");
-    drop(input);
-    let output = psql.wait_with_output().expect("psql ends");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "psql ended early: {said}");
-    said.lines().filter_map(error).collect()
+    let output = std::thread::scope(|scope| {
+        // It prints while it reads.
+        scope.spawn(move || input.write_all(script.as_bytes()).expect("psql reads to the end"));
+        psql.wait_with_output().expect("psql ends")
+    });
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "psql ended early: {complaints}");
+    Said {
+        output: String::from_utf8(output.stdout).expect("psql writes UTF-8"),
+        errors: complaints.lines().filter_map(error).collect(),
+    }
 }
 
 /// A line of psql's such as `psql:<stdin>:35: ERROR:  no such order`, but for notices.

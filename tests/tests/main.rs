@@ -1,6 +1,7 @@
 //! The tests of the whole exchange, by theme.
 
 mod accounts;
+mod analysts;
 mod catalog;
 mod client_order_ids;
 mod concurrency;
@@ -8,6 +9,7 @@ mod consumers;
 mod crash;
 mod documentation;
 mod exactly_once;
+mod feed_handlers;
 mod fixtures;
 mod lifecycle;
 mod market_statistics;
@@ -20,6 +22,7 @@ mod privileges;
 mod public_events;
 mod rate_limits;
 mod replication;
+mod reports;
 mod semantics;
 mod sessions;
 mod tables_and_market_data;
