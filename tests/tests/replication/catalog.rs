@@ -6,13 +6,17 @@ use super::subscriber::Subscriber;
 use venue::cluster::{DATABASE, SUPERUSER};
 
 /// Tables that reporting databases do not get.
-const NOT_FOR_REPORTS: [&str; 3] = [
+const NOT_FOR_REPORTS: [&str; 6] = [
     // Every command: what it did is in the tables. It has a publication of its own.
     "journal",
     // Every public event, the same.
     "market_data",
     // What retries are answered, for a while.
     "client_orders",
+    // Where those who read the public events of this server are.
+    "consumer_partitions",
+    "consumer_sessions",
+    "consumer_settings",
 ];
 
 fn tables_of(session: &mut Session, publication: &str) -> Vec<String> {
