@@ -41,6 +41,10 @@ bench: install ## measure the engine alone, the feed, and the exchange as its cl
 	$(CARGO) run --release -p bench --bin feed
 	$(CARGO) run --release -p bench --bin exchange
 
+.PHONY: report
+report: install ## make a reporting database that follows the venue
+	@$(VENUE) report
+
 .PHONY: psql
 psql: ## open psql on the venue
 	@$(VENUE) psql

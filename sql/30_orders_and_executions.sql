@@ -90,13 +90,16 @@ CREATE TABLE exchange.open_orders PARTITION OF exchange.orders
     FOR VALUES IN ('open', 'partially_filled') WITH (fillfactor = 70);
 COMMENT ON TABLE exchange.open_orders IS
     'The orders that wait: in the book, or for their stop price, their peg or their whole quantity.';
-CREATE UNIQUE INDEX open_orders_order_id ON exchange.open_orders (order_id);
+CREATE UNIQUE INDEX open_orders_order_id ON exchange.open_orders (order_id, account_id);
 CREATE INDEX open_orders_symbol ON exchange.open_orders (symbol, created_at);
 CREATE INDEX open_orders_account ON exchange.open_orders (account_id, created_at);
 ALTER TABLE exchange.open_orders REPLICA IDENTITY USING INDEX open_orders_order_id;
 ALTER TABLE exchange.open_orders SET
     (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100000, autovacuum_vacuum_cost_delay = 0);
-COMMENT ON INDEX exchange.open_orders_order_id IS 'Finds one order, for users and for replication.';
+-- PostgreSQL filters a change by the row's identity: a drop copy, which is filtered by account_id,
+-- needs it in there.
+COMMENT ON INDEX exchange.open_orders_order_id IS
+    'Finds one order, for users and for replication. With its account, so that drop copies can be filtered by it.';
 COMMENT ON INDEX exchange.open_orders_symbol IS 'Orders by symbol and time, and exchange.order_book_l3().';
 COMMENT ON INDEX exchange.open_orders_account IS 'Orders by account and time, and what they hold.';
 
@@ -107,8 +110,9 @@ COMMENT ON TABLE exchange.finished_orders IS 'The orders that are filled, cancel
 CREATE UNIQUE INDEX finished_orders_order_id ON exchange.finished_orders (order_id);
 CREATE INDEX finished_orders_symbol ON exchange.finished_orders (symbol, created_at);
 CREATE INDEX finished_orders_account ON exchange.finished_orders (account_id, created_at);
-ALTER TABLE exchange.finished_orders REPLICA IDENTITY USING INDEX finished_orders_order_id;
-COMMENT ON INDEX exchange.finished_orders_order_id IS 'Finds one order, for users and for replication.';
+-- Rows that never change cost nothing by a full identity, and any filter may be put on them.
+ALTER TABLE exchange.finished_orders REPLICA IDENTITY FULL;
+COMMENT ON INDEX exchange.finished_orders_order_id IS 'Finds one order.';
 COMMENT ON INDEX exchange.finished_orders_symbol IS 'Orders by symbol and time.';
 COMMENT ON INDEX exchange.finished_orders_account IS 'Orders by account and time.';
 
@@ -133,10 +137,13 @@ CREATE TABLE exchange.executions (
     busted_at   timestamptz,
     PRIMARY KEY (order_id, trade_id)
 );
+-- Only a bust changes a row: to log it as a whole then costs nothing otherwise, and drop copies can be
+-- filtered by account_id.
+ALTER TABLE exchange.executions REPLICA IDENTITY FULL;
 CREATE INDEX executions_symbol ON exchange.executions (symbol, executed_at);
 CREATE INDEX executions_account ON exchange.executions (account_id, executed_at);
 COMMENT ON INDEX exchange.executions_symbol IS 'Executions by symbol and time.';
-COMMENT ON INDEX exchange.executions_account IS 'Executions by account and time.';
+COMMENT ON INDEX exchange.executions_account IS 'Executions by account and time, and so those of a broker after a trade: exchange.executions_after().';
 COMMENT ON TABLE exchange.executions IS
     'Every execution (fill): two rows a trade, one for the buying and one for the selling order.';
 COMMENT ON COLUMN exchange.executions.trade_id IS 'The trade; see exchange.trades.';

@@ -92,6 +92,30 @@ COMMENT ON COLUMN exchange.workers.state IS 'stopped, waiting (for the extension
 COMMENT ON COLUMN exchange.workers.started_at IS 'When the process started.';
 COMMENT ON COLUMN exchange.workers.starts IS 'How often it has started since the server did.';
 
+CREATE VIEW exchange.replication_slots AS
+    SELECT s.slot_name, s.slot_type, s.active, s.wal_status,
+           pg_wal_lsn_diff(w.lsn, s.confirmed_flush_lsn)::bigint AS behind_bytes,
+           pg_wal_lsn_diff(w.lsn, s.restart_lsn)::bigint AS retained_bytes,
+           s.safe_wal_size AS bytes_until_lost
+    FROM pg_catalog.pg_replication_slots AS s
+    CROSS JOIN (
+        SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS lsn
+    ) AS w
+    WHERE s.slot_type = 'physical' OR s.database = current_database();
+COMMENT ON VIEW exchange.replication_slots IS
+    'Who follows the exchange by replication, and what WAL the server keeps for them: a subscriber that is gone keeps it until its slot is dropped, or until there is more than max_slot_wal_keep_size and the slot is lost. docs/replication.md says what to do then.';
+COMMENT ON COLUMN exchange.replication_slots.slot_name IS 'The replication slot; that of a subscription has its name.';
+COMMENT ON COLUMN exchange.replication_slots.slot_type IS 'logical: tables; physical: a standby.';
+COMMENT ON COLUMN exchange.replication_slots.active IS 'Whether the subscriber is connected.';
+COMMENT ON COLUMN exchange.replication_slots.wal_status IS
+    'reserved: all is well. extended: it keeps more WAL than max_wal_size. unreserved: it is lost at the next checkpoint, unless the subscriber catches up before. lost: what the subscriber needs is gone, and it must copy the tables anew.';
+COMMENT ON COLUMN exchange.replication_slots.behind_bytes IS
+    'How much WAL the subscriber has not confirmed yet; NULL for a standby.';
+COMMENT ON COLUMN exchange.replication_slots.retained_bytes IS
+    'How much WAL the server keeps for it; NULL where it keeps none, as for a lost slot.';
+COMMENT ON COLUMN exchange.replication_slots.bytes_until_lost IS
+    'How much more WAL can be written before it is lost; NULL where max_slot_wal_keep_size is -1 (no limit), or it is lost.';
+
 CREATE VIEW exchange.status AS
     SELECT item, value
     FROM exchange.statistics() AS s
@@ -121,7 +145,18 @@ CREATE VIEW exchange.status AS
                    round(s.durable_latency_us_p50), round(s.durable_latency_us_p99),
                    round(s.durable_latency_us_p999), round(s.durable_latency_us_max), s.durable_answers) END)
     ) AS v (item, value)
-    WHERE value IS NOT NULL;
+    WHERE value IS NOT NULL
+    UNION ALL
+    (SELECT 'slot ' || r.slot_name,
+            CASE
+                WHEN r.wal_status = 'lost' THEN 'lost: the subscriber must copy the tables anew, see docs/replication.md'
+                ELSE format('%s, %s behind, keeps %s of WAL', CASE WHEN r.active THEN 'active' ELSE 'inactive' END,
+                            pg_size_pretty(coalesce(r.behind_bytes, r.retained_bytes)), pg_size_pretty(r.retained_bytes))
+                     || CASE WHEN r.wal_status = 'unreserved' THEN ', is lost at the next checkpoint'
+                             ELSE coalesce(format(', is lost after %s more', pg_size_pretty(r.bytes_until_lost)), '') END
+            END
+     FROM exchange.replication_slots AS r
+     ORDER BY r.slot_name);
 COMMENT ON VIEW exchange.status IS 'How the exchange is doing, for people. exchange.pg_stat_exchange has the same as numbers.';
 COMMENT ON COLUMN exchange.status.item IS 'What.';
 COMMENT ON COLUMN exchange.status.value IS 'How much.';

@@ -37,11 +37,57 @@ GRANT EXECUTE ON FUNCTION
     exchange.quote_history(text, timestamptz, timestamptz),
     exchange.depth_history(text, timestamptz, timestamptz, interval, integer),
     exchange.checksum(bytea),
+    exchange.book_snapshot(text),
+    exchange.candle_start(timestamptz, interval),
+    exchange.candles_for(text, interval, timestamptz, timestamptz, boolean),
+    exchange.day_statistics_for(date),
     exchange.statistics(),
     exchange.worker_states(),
     exchange.trading_day_times(date, date),
     exchange.wait_for(exchange.cursor, bigint)
 TO PUBLIC;
+
+-- Reports read the tables with the rights of their reader.
+GRANT EXECUTE ON FUNCTION
+    exchange.midnight(date),
+    exchange.days(date, date),
+    exchange.period(date, date),
+    exchange.settlement_date(date),
+    exchange.trade_summary(date, date)
+TO PUBLIC;
+
+GRANT EXECUTE ON FUNCTION
+    exchange.movements_between(timestamptz, timestamptz),
+    exchange.account_movements(date, date),
+    exchange.account_activity(date, date),
+    exchange.account_statement(integer, date, date),
+    exchange.trade_history(date, date),
+    exchange.orders_and_executions(date, date),
+    exchange.net_obligations(date, date),
+    exchange.tax_lots(integer),
+    exchange.realised_gains(date, date),
+    exchange.tax_report(integer),
+    exchange.order_to_trade_ratios(date, date),
+    exchange.effective_spreads(date, date, text),
+    exchange.execution_quality(date, date, text)
+TO exchange_trader, exchange_analyst, exchange_reporter;
+
+GRANT EXECUTE ON FUNCTION
+    exchange.wash_trade_candidates(date, date, interval),
+    exchange.layering_candidates(date, date, interval, numeric),
+    exchange.large_positions(date, numeric)
+TO exchange_analyst, exchange_reporter;
+
+GRANT EXECUTE ON FUNCTION
+    exchange.last_sequence_before(timestamptz),
+    exchange.audit_trail(bigint),
+    exchange.audit_trails(date, date),
+    exchange.check_journal(bigint),
+    exchange.check_period(timestamptz, timestamptz, date, date),
+    exchange.check_day(date),
+    exchange.day_reports(date),
+    exchange.export_day(date, text)
+TO exchange_reporter;
 
 GRANT EXECUTE ON FUNCTION
     exchange.place_order,
@@ -62,14 +108,35 @@ GRANT EXECUTE ON FUNCTION
     exchange.journal_commands(bigint, bigint, bigint)
 TO exchange_reporter;
 
+GRANT EXECUTE ON FUNCTION
+    exchange.executions_after(bigint, integer),
+    exchange.busts_since(timestamptz)
+TO exchange_trader, exchange_analyst, exchange_reporter;
+
+-- A consumer belongs to the role that makes it, and its functions run as their caller.
+GRANT EXECUTE ON FUNCTION
+    exchange.find_consumer(text),
+    exchange.create_consumer(text, bigint, text[], integer, interval),
+    exchange.drop_consumer(text),
+    exchange.fetch_events(text, integer),
+    exchange.acknowledge(text, bigint),
+    exchange.leave_consumer(text)
+TO exchange_trader, exchange_analyst, exchange_reporter;
+GRANT SELECT ON exchange.consumers, exchange.consumer_members TO exchange_trader, exchange_analyst;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    exchange.consumer_settings, exchange.consumer_partitions, exchange.consumer_sessions
+TO exchange_trader, exchange_analyst, exchange_reporter, exchange_admin;
+
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA exchange TO exchange_admin;
 
 -- What the venue has earned (currencies) is not public, and neither is who owns what.
 GRANT SELECT ON
     exchange.instruments, exchange.instrument_states,
     exchange.trades, exchange.candles, exchange.best_quotes, exchange.auctions, exchange.market_data,
+    exchange.busted_trades, exchange.day_statistics, exchange.order_books, exchange.order_books_l3,
     exchange.trading_hours, exchange.calendar_exceptions, exchange.trading_days,
-    exchange.status, exchange.pg_stat_exchange, exchange.workers
+    exchange.closed_days, exchange.end_of_day_prices,
+    exchange.status, exchange.pg_stat_exchange, exchange.workers, exchange.replication_slots
 TO PUBLIC;
 
 -- Of all these but the fee schedules, which are the price list, it sees its own rows.
@@ -77,14 +144,17 @@ GRANT SELECT ON
     exchange.participants, exchange.accounts, exchange.fee_schedules, exchange.risk_limits,
     exchange.cash, exchange.positions, exchange.transfers, exchange.balances, exchange.holdings,
     exchange.orders, exchange.open_orders, exchange.finished_orders, exchange.client_orders,
-    exchange.executions
+    exchange.executions,
+    exchange.end_of_day_statements, exchange.settlement_obligations, exchange.settlement_changes
 TO exchange_trader;
 
 GRANT SELECT ON
     exchange.participants, exchange.accounts, exchange.fee_schedules, exchange.risk_limits,
     exchange.cash, exchange.positions, exchange.transfers, exchange.balances, exchange.holdings,
     exchange.orders, exchange.open_orders, exchange.finished_orders, exchange.client_orders,
-    exchange.executions, exchange.currencies, exchange.conservation, exchange.busted_trades
+    exchange.executions, exchange.currencies, exchange.conservation,
+    exchange.end_of_day_statements, exchange.end_of_day_checks, exchange.settlement_obligations,
+    exchange.settlement_changes
 TO exchange_analyst;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA exchange TO exchange_reporter, exchange_admin;
@@ -106,6 +176,12 @@ ALTER TABLE exchange.open_orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE exchange.finished_orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE exchange.client_orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE exchange.executions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.consumer_settings ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.consumer_partitions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.consumer_sessions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.end_of_day_statements ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.settlement_obligations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE exchange.settlement_changes ENABLE ROW LEVEL SECURITY;
 
 CREATE INDEX accounts_owner ON exchange.accounts (owner);
 COMMENT ON INDEX exchange.accounts_owner IS 'The accounts of a role, for row-level security.';
@@ -118,6 +194,7 @@ DECLARE
                WHERE pg_catalog.pg_has_role(r.oid, ''USAGE''))';
     -- These are the accounts that the policy of exchange.accounts lets through.
     own_accounts CONSTANT text := 'ARRAY(SELECT a.account_id FROM exchange.accounts AS a)';
+    own_consumers CONSTANT text := 'pg_catalog.pg_has_role(owner, ''USAGE'')';
     secured record;
 BEGIN
     FOR secured IN
@@ -130,6 +207,9 @@ BEGIN
             CASE secured.relname
                 WHEN 'participants' THEN 'role = ANY (' || own_roles || ')'
                 WHEN 'accounts' THEN 'owner = ANY (' || own_roles || ')'
+                WHEN 'consumer_settings' THEN own_consumers
+                WHEN 'consumer_partitions' THEN own_consumers
+                WHEN 'consumer_sessions' THEN own_consumers
                 -- Those of account 0 are everybody's.
                 WHEN 'risk_limits' THEN 'account_id = 0 OR account_id = ANY (' || own_accounts || ')'
                 ELSE 'account_id = ANY (' || own_accounts || ')'
@@ -143,6 +223,16 @@ BEGIN
         EXECUTE pg_catalog.format(
             'COMMENT ON POLICY all_rows ON %s IS %L', secured.name,
             'The venue, and those who watch it, see everything.');
+        -- These are not written by the engine alone, but by the functions that their owners call.
+        IF secured.relname LIKE 'consumer\_%' THEN
+            EXECUTE pg_catalog.format(
+                'CREATE POLICY own_consumers ON %s
+                 TO exchange_trader, exchange_admin, exchange_analyst, exchange_reporter USING (%s)',
+                secured.name, own_consumers);
+            EXECUTE pg_catalog.format(
+                'COMMENT ON POLICY own_consumers ON %s IS %L', secured.name,
+                'A consumer is used by the role that made it, and by its members with inheritance.');
+        END IF;
     END LOOP;
 END
 $$;

@@ -10,6 +10,7 @@ mod clients;
 mod names;
 mod public_events;
 mod replay;
+pub mod reports;
 mod tables;
 
 use std::fmt;

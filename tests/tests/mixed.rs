@@ -565,8 +565,8 @@ fn venue(is_simulated: bool) -> (Venue, Clock) {
     (venue, Clock::Simulated(AtomicI64::new(time_us)))
 }
 
-/// Creates the roles and their accounts: of each role a rich one, and one that has little and
-/// owes soon.
+/// Creates the roles and their accounts: of each role a rich one, which pays much or is paid for its
+/// trades to begin with, and one that has little and owes soon.
 fn open_accounts(superuser: &mut Session) -> Vec<(String, [i64; 2])> {
     let mut seats = Vec::new();
     for number in 0..ROLES {
@@ -577,6 +577,8 @@ fn open_accounts(superuser: &mut Session) -> Vec<(String, [i64; 2])> {
             "SELECT exchange.verify_account({rich}), exchange.verify_account({poor})"
         ));
         fund(superuser, &format!("account_id = {rich}"), "true");
+        let schedule = if number % 2 == 0 { "rebate" } else { "dear" };
+        superuser.run(&format!("SELECT exchange.set_fee_schedule({rich}, '{schedule}')"));
         superuser.run(&format!(
             "SELECT exchange.deposit({poor}, 'USD', 30000), exchange.deposit({poor}, 'EUR', 9000),
                     exchange.deposit_shares({poor}, 'ALFA', 2000)"
@@ -599,11 +601,12 @@ fn open_useless_accounts(superuser: &mut Session, role: &str) -> [i64; 3] {
     accounts
 }
 
-/// Trades and audits; the phases in which the operator saw instruments.
-fn trade_and_audit(is_simulated: bool) -> BTreeSet<String> {
+/// Trades so many commands; the venue, the phases in which the operator saw instruments, and the
+/// traders, whose sessions are still there.
+fn trade(is_simulated: bool, wanted: u64) -> (Venue, BTreeSet<String>, Vec<Trader>) {
     let seed = seed();
     let (venue, clock) = venue(is_simulated);
-    let progress = Arc::new(Progress { wanted: commands(), matched: AtomicU64::new(0), clock });
+    let progress = Arc::new(Progress { wanted, matched: AtomicU64::new(0), clock });
     let connection = |role: &str| venue.cluster().connection(DATABASE, role);
     let mut superuser = venue.superuser();
     let seats = open_accounts(&mut superuser);
@@ -631,8 +634,21 @@ fn trade_and_audit(is_simulated: bool) -> BTreeSet<String> {
         traders.into_iter().map(|trader| std::thread::spawn(|| trader.trade())).collect();
     let operator = std::thread::spawn(|| operator.operate());
     let phases = joined(operator);
-    let traders: Vec<Trader> = traders.into_iter().map(joined).collect();
+    (venue, phases, traders.into_iter().map(joined).collect())
+}
 
+/// A venue that traded orders of every kind over days of a simulated clock, which now stands still.
+/// Its roles are `mixed_0` and so on.
+pub fn traded_venue(commands: u64) -> Venue {
+    let (venue, _, traders) = trade(true, commands);
+    drop(traders);
+    venue
+}
+
+/// Trades and audits; the phases in which the operator saw instruments.
+fn trade_and_audit(is_simulated: bool) -> BTreeSet<String> {
+    let (venue, phases, traders) = trade(is_simulated, commands());
+    let mut superuser = venue.superuser();
     if !is_simulated {
         come_to_rest(&mut superuser);
     }

@@ -51,6 +51,42 @@ impl Circle {
 
 /// Every function, and who may call it.
 const FUNCTIONS: &[(&str, Circle)] = &[
+    ("book_snapshot", Circle::Everybody),
+    ("candle_start", Circle::Everybody),
+    ("candles_for", Circle::Everybody),
+    ("day_statistics_for", Circle::Everybody),
+    ("days", Circle::Everybody),
+    ("midnight", Circle::Everybody),
+    ("period", Circle::Everybody),
+    ("settlement_date", Circle::Everybody),
+    ("trade_summary", Circle::Everybody),
+    ("account_activity", Circle::TradersAndWatchers),
+    ("account_movements", Circle::TradersAndWatchers),
+    ("account_statement", Circle::TradersAndWatchers),
+    ("effective_spreads", Circle::TradersAndWatchers),
+    ("execution_quality", Circle::TradersAndWatchers),
+    ("movements_between", Circle::TradersAndWatchers),
+    ("net_obligations", Circle::TradersAndWatchers),
+    ("order_to_trade_ratios", Circle::TradersAndWatchers),
+    ("orders_and_executions", Circle::TradersAndWatchers),
+    ("realised_gains", Circle::TradersAndWatchers),
+    ("tax_lots", Circle::TradersAndWatchers),
+    ("tax_report", Circle::TradersAndWatchers),
+    ("trade_history", Circle::TradersAndWatchers),
+    ("large_positions", Circle::Watchers),
+    ("layering_candidates", Circle::Watchers),
+    ("wash_trade_candidates", Circle::Watchers),
+    ("audit_trail", Circle::Reporters),
+    ("audit_trails", Circle::Reporters),
+    ("check_day", Circle::Reporters),
+    ("check_journal", Circle::Reporters),
+    ("check_period", Circle::Reporters),
+    ("day_reports", Circle::Reporters),
+    ("export_day", Circle::Reporters),
+    ("last_sequence_before", Circle::Reporters),
+    ("close_day", Circle::Admins),
+    ("fail_obligation", Circle::Admins),
+    ("settle_obligations", Circle::Admins),
     ("checksum", Circle::Everybody),
     ("depth_history", Circle::Everybody),
     ("events_after", Circle::Everybody),
@@ -62,6 +98,14 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("trading_day_times", Circle::Everybody),
     ("wait_for", Circle::Everybody),
     ("worker_states", Circle::Everybody),
+    ("acknowledge", Circle::TradersAndWatchers),
+    ("busts_since", Circle::TradersAndWatchers),
+    ("create_consumer", Circle::TradersAndWatchers),
+    ("drop_consumer", Circle::TradersAndWatchers),
+    ("executions_after", Circle::TradersAndWatchers),
+    ("fetch_events", Circle::TradersAndWatchers),
+    ("find_consumer", Circle::TradersAndWatchers),
+    ("leave_consumer", Circle::TradersAndWatchers),
     ("cancel_client_order", Circle::Traders),
     ("cancel_on_disconnect", Circle::Traders),
     ("cancel_order", Circle::Traders),
@@ -78,10 +122,13 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("bust_trade", Circle::Admins),
     ("close_account", Circle::Admins),
     ("close_market", Circle::Admins),
+    ("create_drop_copy", Circle::Admins),
     ("create_fee_schedule", Circle::Admins),
     ("create_instrument", Circle::Admins),
+    ("create_publications", Circle::Admins),
     ("deposit", Circle::Admins),
     ("deposit_shares", Circle::Admins),
+    ("drop_copy_publication", Circle::Admins),
     ("function_signatures", Circle::Admins),
     ("halt_instrument", Circle::Admins),
     ("open_account", Circle::Admins),
@@ -89,6 +136,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("register_participant", Circle::Admins),
     ("release_kill_switch", Circle::Admins),
     ("reload_calendar", Circle::Admins),
+    ("remove_drop_copy", Circle::Admins),
     ("replace_calendar_exception", Circle::Admins),
     ("replace_trading_hours", Circle::Admins),
     ("reset_statistics", Circle::Admins),
@@ -108,14 +156,25 @@ const FUNCTIONS: &[(&str, Circle)] = &[
 
 /// Every table and view, and who may read it.
 const RELATIONS: &[(&str, Circle)] = &[
+    ("closed_days", Circle::Everybody),
+    ("end_of_day_prices", Circle::Everybody),
+    ("end_of_day_statements", Circle::TradersAndWatchers),
+    ("settlement_changes", Circle::TradersAndWatchers),
+    ("settlement_obligations", Circle::TradersAndWatchers),
+    ("end_of_day_checks", Circle::Watchers),
     ("auctions", Circle::Everybody),
     ("best_quotes", Circle::Everybody),
+    ("busted_trades", Circle::Everybody),
     ("calendar_exceptions", Circle::Everybody),
     ("candles", Circle::Everybody),
+    ("day_statistics", Circle::Everybody),
     ("instrument_states", Circle::Everybody),
     ("instruments", Circle::Everybody),
+    ("order_books", Circle::Everybody),
+    ("order_books_l3", Circle::Everybody),
     ("market_data", Circle::Everybody),
     ("pg_stat_exchange", Circle::Everybody),
+    ("replication_slots", Circle::Everybody),
     ("status", Circle::Everybody),
     ("trades", Circle::Everybody),
     ("trading_days", Circle::Everybody),
@@ -125,6 +184,11 @@ const RELATIONS: &[(&str, Circle)] = &[
     ("balances", Circle::TradersAndWatchers),
     ("cash", Circle::TradersAndWatchers),
     ("client_orders", Circle::TradersAndWatchers),
+    ("consumer_members", Circle::TradersAndWatchers),
+    ("consumer_partitions", Circle::TradersAndWatchers),
+    ("consumer_sessions", Circle::TradersAndWatchers),
+    ("consumer_settings", Circle::TradersAndWatchers),
+    ("consumers", Circle::TradersAndWatchers),
     ("executions", Circle::TradersAndWatchers),
     ("fee_schedules", Circle::TradersAndWatchers),
     ("finished_orders", Circle::TradersAndWatchers),
@@ -135,9 +199,9 @@ const RELATIONS: &[(&str, Circle)] = &[
     ("positions", Circle::TradersAndWatchers),
     ("risk_limits", Circle::TradersAndWatchers),
     ("transfers", Circle::TradersAndWatchers),
-    ("busted_trades", Circle::Watchers),
     ("conservation", Circle::Watchers),
     ("currencies", Circle::Watchers),
+    ("drop_copies", Circle::Reporters),
     ("engine_state", Circle::Reporters),
     ("journal", Circle::Reporters),
 ];
@@ -145,12 +209,16 @@ const RELATIONS: &[(&str, Circle)] = &[
 /// The tables that are edited by hand, by admins alone. Nobody may empty them with TRUNCATE.
 const EDITED: [&str; 2] = ["calendar_exceptions", "trading_hours"];
 
+/// The tables that the functions of consumers write as their callers, each its own rows.
+const OF_CONSUMERS: [&str; 3] = ["consumer_partitions", "consumer_sessions", "consumer_settings"];
+
 /// Whether a role may use a privilege on a table or view.
 fn is_granted(role: &str, relation: &str, readers: Circle, privilege: &str) -> bool {
     match privilege {
         "SELECT" => readers.includes(role),
         "INSERT" | "UPDATE" | "DELETE" => {
             EDITED.contains(&relation) && Circle::Admins.includes(role)
+                || OF_CONSUMERS.contains(&relation) && readers.includes(role)
         }
         _ => false,
     }
@@ -279,8 +347,15 @@ fn try_everything(session: &mut Session, role: &str, calls: &[String]) -> Vec<St
             "balances",
             "best_quotes",
             "conservation",
+            "consumer_members",
+            "consumers",
+            "day_statistics",
+            "drop_copies",
             "holdings",
+            "order_books",
+            "order_books_l3",
             "pg_stat_exchange",
+            "replication_slots",
             "status",
             "workers",
         ]
@@ -310,9 +385,11 @@ fn try_everything(session: &mut Session, role: &str, calls: &[String]) -> Vec<St
         ("open_orders", "account_id"),
         ("trades", "price"),
         ("calendar_exceptions", "name"),
+        ("consumer_partitions", "acknowledged"),
     ] {
         let sql = format!("UPDATE exchange.{name} SET {column} = {column}");
-        let expected = is_granted(role, name, Circle::Everybody, "UPDATE");
+        let (_, readers) = RELATIONS.iter().find(|(listed, _)| *listed == name).expect("listed");
+        let expected = is_granted(role, name, *readers, "UPDATE");
         attempt("UPDATE", &sql, ["table"; 2], name, expected);
     }
     wrong
@@ -439,6 +516,20 @@ fn rivals() -> Rivals {
         ))
     });
     superuser.wait_for_tables();
+    // A date long ago, on which both owed each other something.
+    superuser.run(&format!(
+        "INSERT INTO exchange.closed_days
+         VALUES ('2001-01-02', '2001-01-02', '2001-01-03', 1, 0, 0, 0, 0, now(), current_user)
+         ON CONFLICT DO NOTHING;
+         INSERT INTO exchange.end_of_day_statements
+         SELECT '2001-01-02', account_id, 'instrument', '{symbol}', 1, 0, 0, 0, 0, 0, 0, 1
+         FROM unnest(ARRAY{accounts:?}) AS account_id;
+         INSERT INTO exchange.settlement_obligations
+         SELECT '2001-01-02', account_id, '{symbol}', 'USD', '2001-01-03', 1, -1, 0, 'pending', now()
+         FROM unnest(ARRAY{accounts:?}) AS account_id;
+         SELECT exchange.fail_obligation('2001-01-02', account_id, '{symbol}', 'late')
+         FROM unnest(ARRAY{accounts:?}::integer[]) AS account_id"
+    ));
     Rivals { names, accounts, sessions, symbol, orders }
 }
 
@@ -464,7 +555,7 @@ fn a_broker_sees_what_is_its_own_in_every_table() {
     let Rivals { names, accounts, mut sessions, symbol, .. } = rivals();
     let mut superuser = venue().superuser();
     let relations = of_accounts(&mut superuser);
-    assert_eq!(relations.len(), 12, "{relations:?}");
+    assert_eq!(relations.len(), 15, "{relations:?}");
     for ((session, account), name) in sessions.iter_mut().zip(accounts).zip(names) {
         for relation in &relations {
             let own = content(&mut superuser, relation, &format!("account_id = {account}"));

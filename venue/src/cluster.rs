@@ -126,6 +126,13 @@ impl Cluster {
             .with_context(|| format!("cannot rename {} to data", unfinished.display()))
     }
 
+    /// Tells the server under which name it reaches another one: as `service=name` in the connection
+    /// strings of its subscriptions.
+    pub fn define_service(&self, name: &str, target: &Connection) -> Result<()> {
+        let text = format!("[{name}]\n{}", target.parameters()?);
+        self.place.write_services(&text, &self.account)
+    }
+
     /// Starts the server, and returns when it accepts connections. Does nothing if it runs.
     pub fn start(&self) -> Result<()> {
         if self.is_running() {
@@ -135,6 +142,7 @@ impl Cluster {
         self.place.remove_stale_locks(self.port)?;
         let mut command = self.pg_ctl("start");
         command.arg("--log").arg(self.place.log());
+        command.env("PGSERVICEFILE", self.place.services());
         self.run(command)
     }
 
@@ -267,7 +275,8 @@ impl Cluster {
             .unwrap_or_default()
     }
 
-    fn log_tail(&self) -> String {
+    /// The last lines of it.
+    pub fn log_tail(&self) -> String {
         const LINES: usize = 20;
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();

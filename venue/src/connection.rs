@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use postgres::{Client, NoTls};
 
 /// Where to connect, as whom, and to which database.
@@ -41,6 +41,41 @@ impl Connection {
     /// The connection as arguments of psql.
     pub fn arguments(&self) -> &[String] {
         &self.arguments
+    }
+
+    /// The connection as the lines of a service in `pg_service.conf`.
+    pub fn parameters(&self) -> Result<String> {
+        use postgres::config::{Host, SslMode};
+        let config: postgres::Config =
+            self.url.parse().with_context(|| format!("cannot make sense of {}", self.url))?;
+        let hosts = config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.to_string_lossy().into_owned(),
+        });
+        let ports = config.get_ports().iter().map(u16::to_string);
+        let list = |values: Vec<String>| (!values.is_empty()).then(|| values.join(","));
+        let password =
+            config.get_password().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let ssl_mode = match config.get_ssl_mode() {
+            SslMode::Disable => Some("disable"),
+            SslMode::Require => Some("require"),
+            _ => None,
+        };
+        let mut lines = String::new();
+        for (name, value) in [
+            ("host", list(hosts.collect())),
+            ("port", list(ports.collect())),
+            ("user", config.get_user().map(str::to_owned)),
+            ("password", password),
+            ("dbname", config.get_dbname().map(str::to_owned)),
+            ("sslmode", ssl_mode.map(str::to_owned)),
+        ] {
+            if let Some(value) = value {
+                ensure!(!value.contains('\n'), "the {name} of {} has a line break", self.url);
+                let _ = writeln!(lines, "{name}={value}");
+            }
+        }
+        Ok(lines)
     }
 
     /// The line that connects with psql.
@@ -89,6 +124,17 @@ mod tests {
         assert_eq!(config.get_ports(), [54321]);
         assert_eq!(config.get_user(), Some("postgres"));
         assert_eq!(config.get_dbname(), Some("exchange"));
+    }
+
+    #[test]
+    fn a_service_says_the_same_as_the_url() {
+        let local = Connection::local(Path::new("/tmp/a b"), 54321, "postgres", "exchange");
+        let lines = "host=/tmp/a b\nport=54321\nuser=postgres\ndbname=exchange\n";
+        assert_eq!(local.parameters().unwrap(), lines);
+        let url = "postgresql://reporter:se%20cret@one:1,two:2/exchange?sslmode=require";
+        let lines = "host=one,two\nport=1,2\nuser=reporter\npassword=se cret\ndbname=exchange\nsslmode=require\n";
+        assert_eq!(Connection::from_url(url).parameters().unwrap(), lines);
+        assert!(Connection::from_url("nonsense").parameters().is_err());
     }
 
     #[test]

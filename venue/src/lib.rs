@@ -8,4 +8,5 @@ pub mod day;
 pub mod migrate;
 pub mod order;
 pub mod replay;
+pub mod reporting;
 pub mod show;

@@ -12,7 +12,7 @@ use postgres::Client;
 use venue::cluster::{Cluster, DATABASE, Installation, SUPERUSER, StopMode};
 use venue::connection::Connection;
 use venue::day::{self, Options, Outcome};
-use venue::{migrate, replay, show};
+use venue::{migrate, replay, reporting, show};
 
 /// A private exchange in a folder: PostgreSQL with pg_exchange, on a Unix socket.
 #[derive(Parser)]
@@ -67,6 +67,8 @@ enum Action {
         #[arg(long, default_value = "AAPL")]
         symbol: String,
     },
+    /// Make a reporting database that follows the venue, in a private cluster beside it
+    Report,
     /// Open psql on the venue
     Psql {
         /// Arguments for psql
@@ -123,20 +125,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn run(Cli { target, command }: Cli) -> Result<ExitCode> {
     match command {
         Action::Start => drop(target.start()?),
-        Action::Stop => match Cluster::open(&target.cluster)? {
-            Some(cluster) if cluster.is_running() => {
-                cluster.stop(StopMode::Fast)?;
-                println!("The venue is stopped.");
+        Action::Stop => {
+            stop(&target.reports(), "reporting database")?;
+            if !stop(&target.cluster, "venue")? {
+                println!("The venue is not running.");
             }
-            _ => println!("The venue is not running."),
-        },
-        Action::Remove => match Cluster::open(&target.cluster)? {
-            Some(cluster) => {
-                cluster.remove()?;
-                println!("The venue is removed.");
+        }
+        Action::Remove => {
+            remove(&target.reports(), "reporting database")?;
+            if !remove(&target.cluster, "venue")? {
+                println!("There is no venue.");
             }
-            None => println!("There is no venue."),
-        },
+        }
         Action::Migrate { date, migrations } => {
             on_interrupt()?;
             target.migrate(date.as_deref(), &migrations)?;
@@ -155,6 +155,7 @@ fn run(Cli { target, command }: Cli) -> Result<ExitCode> {
             }
             target.show(&symbol)?;
         }
+        Action::Report => target.report()?,
         Action::Psql { arguments } => return psql(&target.connection()?, &arguments),
         Action::Replay { stream, symbol, book, tick } => {
             return replay(&target.connection()?, &stream, &symbol, book.as_deref(), tick);
@@ -195,6 +196,25 @@ impl Target {
         migrate::run_on_morning(&self.connection()?, migrations, date)
     }
 
+    /// The folder of the reporting database's cluster.
+    fn reports(&self) -> PathBuf {
+        let mut name = self.cluster.clone().into_os_string();
+        name.push("-reports");
+        name.into()
+    }
+
+    fn report(&self) -> Result<()> {
+        let cluster = reporting::follow(&self.reports(), &self.connection()?)?;
+        if let Some(moved) = cluster.moved() {
+            println!("{moved}");
+        }
+        println!(
+            "The reporting database follows the venue. Connect to it with\n    {}",
+            reporting::connection(&cluster).psql_line()
+        );
+        Ok(())
+    }
+
     fn connection(&self) -> Result<Connection> {
         if let Some(url) = &self.url {
             return Ok(Connection::from_url(url));
@@ -221,6 +241,24 @@ impl Target {
         }
         Ok(())
     }
+}
+
+/// Stops the cluster in a folder; whether there was one that ran.
+fn stop(folder: &Path, what: &str) -> Result<bool> {
+    let Some(cluster) = Cluster::open(folder)?.filter(Cluster::is_running) else {
+        return Ok(false);
+    };
+    cluster.stop(StopMode::Fast)?;
+    println!("The {what} is stopped.");
+    Ok(true)
+}
+
+/// Removes the cluster in a folder; whether there was one.
+fn remove(folder: &Path, what: &str) -> Result<bool> {
+    let Some(cluster) = Cluster::open(folder)? else { return Ok(false) };
+    cluster.remove()?;
+    println!("The {what} is removed.");
+    Ok(true)
 }
 
 /// What a shell says of a program that Ctrl-C ended.

@@ -21,6 +21,11 @@ pub fn project_migrations() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations")
 }
 
+/// The folder of the migrations that make a reporting database.
+pub fn reporting_migrations() -> PathBuf {
+    project_migrations().join("reporting")
+}
+
 /// Runs what has not run yet, by the real clock: how a venue is set up.
 pub fn run(connection: &Connection, folder: &Path) -> Result<()> {
     apply(connection, folder, None)

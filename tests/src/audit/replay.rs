@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use matcher::{
-    Command, Event, Limits, Money, NaiveExchange, NewOrder, Order, OrderId, OrderStatus, Outcome,
-    RejectReason, Stamp, Terms, Trade, TradeId, View, codec,
+    Command, Event, InstrumentId, Limits, Money, NaiveExchange, NewOrder, Order, OrderId,
+    OrderStatus, Outcome, RejectReason, Side, Stamp, Terms, Trade, TradeId, View, codec,
 };
 
 use super::public_events::PublicEvents;
@@ -19,6 +19,8 @@ pub struct Replayed {
     pub order: Order,
     /// When it last changed.
     pub updated_at_us: i64,
+    /// The best displayed bid and ask just before it came in; `None` where nobody bid or offered.
+    pub quote: [Option<i64>; 2],
 }
 
 /// Money or shares that came or left.
@@ -146,11 +148,19 @@ impl Replay {
             return Err(format!("command {sequence} ({command:?}) is to be refused: {refusal:?}"));
         }
         let stamp = Stamp { sequence, time_us };
+        let quote = match command {
+            Command::PlaceOrder(new) | Command::PlaceOrderWithTerms(new, _) => {
+                Side::ALL.map(|side| self.best(new.instrument, side))
+            }
+            _ => [None; 2],
+        };
         let mut events = Vec::new();
         let outcome = self.exchange.apply(stamp, command, &mut events);
         match command {
-            Command::PlaceOrder(new) => self.enter(stamp, new, &Terms::PLAIN, &outcome),
-            Command::PlaceOrderWithTerms(new, terms) => self.enter(stamp, new, terms, &outcome),
+            Command::PlaceOrder(new) => self.enter(stamp, new, &Terms::PLAIN, &outcome, quote),
+            Command::PlaceOrderWithTerms(new, terms) => {
+                self.enter(stamp, new, terms, &outcome, quote);
+            }
             _ => {}
         }
         self.public_events.follow(&self.exchange, stamp, &events);
@@ -158,8 +168,20 @@ impl Replay {
         self.end_command(time_us).map_err(|wrong| format!("command {sequence}: {wrong}"))
     }
 
+    /// The best displayed price of a side of a book.
+    fn best(&self, instrument: InstrumentId, side: Side) -> Option<i64> {
+        self.exchange.levels(instrument, side).next().map(|level| level.price_ticks)
+    }
+
     /// A new order as it was before any event. What the engine worked out is in the answer.
-    fn enter(&mut self, stamp: Stamp, new: &NewOrder, terms: &Terms, outcome: &Outcome) {
+    fn enter(
+        &mut self,
+        stamp: Stamp,
+        new: &NewOrder,
+        terms: &Terms,
+        outcome: &Outcome,
+        quote: [Option<i64>; 2],
+    ) {
         let Outcome::Order(answer) = outcome else { return };
         if answer.order_id != stamp.sequence {
             // A retry, answered as the order of this name was.
@@ -178,7 +200,7 @@ impl Replay {
             terms: Terms { stop_price_ticks: answer.terms.stop_price_ticks, ..*terms },
             ..*answer
         };
-        let replayed = Replayed { placed: *new, order, updated_at_us: stamp.time_us };
+        let replayed = Replayed { placed: *new, order, updated_at_us: stamp.time_us, quote };
         self.orders.insert(stamp.sequence, replayed);
         self.changed.insert(stamp.sequence);
         if terms.linked_order != 0 && answer.status != OrderStatus::Rejected {

@@ -44,7 +44,7 @@ pub(super) fn findings(session: &mut Session, replay: &Replay) -> Vec<String> {
 }
 
 /// A query in which `us(column)` is a `timestamptz` as microseconds since 2000-01-01 UTC.
-fn sql(query: &str) -> String {
+pub(super) fn sql(query: &str) -> String {
     let mut sql = String::new();
     let mut rest = query;
     while let Some((before, after)) = rest.split_once("us(") {

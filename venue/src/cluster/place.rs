@@ -75,6 +75,11 @@ impl Place {
         self.data().join(super::settings::FILE)
     }
 
+    /// Where the server looks up the services that its subscriptions connect to.
+    pub(super) fn services(&self) -> PathBuf {
+        self.home.join("pg_service.conf")
+    }
+
     pub(super) fn socket(&self) -> &Path {
         &self.socket
     }
@@ -85,12 +90,13 @@ impl Place {
 
     /// Writes the settings if they are not the ones that are there already.
     pub(super) fn write_settings(&self, text: &str, account: &Account) -> Result<()> {
-        let path = self.settings();
-        if fs::read_to_string(&path).is_ok_and(|found| found == text) {
-            return Ok(());
-        }
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        account.own(&path)
+        write(&self.settings(), text, account)
+    }
+
+    /// Writes the services that the server knows. There may be a password among them; the folder is
+    /// closed to others.
+    pub(super) fn write_services(&self, text: &str, account: &Account) -> Result<()> {
+        write(&self.services(), text, account)
     }
 
     /// Removes the lock files of a server that is gone. PostgreSQL does that too, but not where
@@ -114,6 +120,15 @@ impl Place {
         }
         Ok(())
     }
+}
+
+/// Writes a file of the server's unless it says this already.
+fn write(path: &Path, text: &str, account: &Account) -> Result<()> {
+    if fs::read_to_string(path).is_ok_and(|found| found == text) {
+        return Ok(());
+    }
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    account.own(path)
 }
 
 /// A folder under the system's temporary one that stands in for `asked`, always the same.

@@ -23,6 +23,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("max_wal_size", "4GB"),
     ("checkpoint_timeout", "15min"),
     ("wal_buffers", "16MB"),
+    // A subscriber that is gone does not fill the disk: it has to copy the tables anew.
+    ("max_slot_wal_keep_size", "8GB"),
     ("max_worker_processes", "32"),
     ("log_line_prefix", "%m [%p] %b %q%u@%d "),
 ];

@@ -1,0 +1,1 @@
+../../sql/46_trading_days.sql
