@@ -9,9 +9,10 @@
 //!
 //! The argument is the folder of a private cluster, or `postgresql://…`. Each query runs once to
 //! fill the caches and then three times, as a member of `exchange_analyst`, to its last row; the
-//! median is shown. Beside it is how much of that the server process waited for a core that something
-//! else was using: about 0 on a machine that does nothing else. The program fails if a query takes
-//! more than [`LONGEST`] beside that. The indexes are those of the plan that was executed (`EXPLAIN ANALYZE`); `--plans` prints it.
+//! median is shown. Beside it is how much of that the server process waited for a core that
+//! something else was using: about 0 on a machine that does nothing else. The program fails if a
+//! query takes more than [`LONGEST`] beside that. The indexes are those of the plan that was
+//! executed (`EXPLAIN ANALYZE`); `--plans` prints it.
 
 use std::collections::BTreeSet;
 use std::fs;
