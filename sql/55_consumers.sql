@@ -81,7 +81,14 @@ AS $$
 DECLARE
     consumer exchange.consumer_settings;
 BEGIN
-    IF $1 IS NULL THEN
+    -- Whoever asks is about to write.
+    IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION 'a read-only transaction cannot keep the position of a consumer'
+            USING ERRCODE = 'read_only_sql_transaction',
+                  DETAIL = CASE WHEN pg_is_in_recovery() THEN 'This server is a standby.'
+                                ELSE 'This transaction is read-only.' END,
+                  HINT = 'Fetch on the primary; or call exchange.events_after() here, and keep the position yourself.';
+    ELSIF $1 IS NULL THEN
         RAISE EXCEPTION 'name must not be NULL'
             USING ERRCODE = 'null_value_not_allowed',
                   DETAIL = 'NULL stands for a value that is not known, and no consumer has it for a name.',
@@ -104,7 +111,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION exchange.find_consumer(text) IS
-    'The settings of a consumer that the caller may use. Errors: 22004 (NULL), 42704 (unknown consumer, or another role''s), 42501 (another role''s, where the caller may see it).';
+    'The settings of a consumer that the caller may use, for the functions that use it. Errors: 22004 (NULL), 25006 (read-only transaction or standby), 42704 (unknown consumer, or another role''s), 42501 (another role''s, where the caller may see it).';
 
 CREATE FUNCTION exchange.create_consumer(
     name          text,
@@ -180,7 +187,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION exchange.create_consumer(text, bigint, text[], integer, interval) IS
-    'Makes a consumer of the public events, those of exchange.events_after(), that belongs to the current role, and returns the sequence after which it begins. name: 1 to 63 bytes, one of its kind in the venue. from_sequence: it gets the events after this command, 0 for all that there are; by default those from now on. symbols: its instruments; by default all, those that are listed later too; it gets the events of the whole market (symbol NULL) in any case. partitions: 1 to 256, how many members at the most can share the work. idle_timeout: a member that is connected and has made no call for so long may lose its partitions to others; above 0, NULL for never. Undone by ROLLBACK. Errors: 22004 (NULL), 22023 (out of range, or no symbols), 42704 (unknown symbol), 42710 (the name is taken).';
+    'Makes a consumer of the public events, those of exchange.events_after(), that belongs to the current role, and returns the sequence after which it begins. name: 1 to 63 bytes, one of its kind in the venue. from_sequence: it gets the events after this command, 0 for all that there are; by default those from now on. symbols: its instruments; by default all, those that are listed later too; it gets the events of the whole market (symbol NULL) in any case. partitions: 1 to 256, how many members at the most can share the work. idle_timeout: a member that is connected and has made no call for so long may lose its partitions to others; above 0, NULL for never. Undone by ROLLBACK. Errors: 22004 (NULL), 22023 (out of range, or no symbols), 25006 (read-only transaction or standby), 42704 (unknown symbol), 42710 (the name is taken).';
 
 CREATE FUNCTION exchange.drop_consumer(name text)
 RETURNS void
@@ -242,13 +249,7 @@ DECLARE
     seen        bigint;
     is_mine     boolean;
 BEGIN
-    IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
-        RAISE EXCEPTION 'a read-only transaction cannot keep the position of a consumer'
-            USING ERRCODE = 'read_only_sql_transaction',
-                  DETAIL = CASE WHEN pg_is_in_recovery() THEN 'This server is a standby.'
-                                ELSE 'This transaction is read-only.' END,
-                  HINT = 'Fetch on the primary; or call exchange.events_after() here, and keep the position yourself.';
-    ELSIF $2 IS NULL THEN
+    IF $2 IS NULL THEN
         RAISE EXCEPTION 'maximum must not be NULL'
             USING ERRCODE = 'null_value_not_allowed',
                   DETAIL = 'NULL stands for a value that is not known.',
@@ -394,7 +395,7 @@ COMMENT ON FUNCTION exchange.fetch_events(text, integer) IS
 
 Members share the instruments: each gets as many partitions as the others, or one more; one that comes in gets its part when the others have fetched next. A partition stays with its session until that ends (however it ends), runs DISCARD ALL, calls exchange.leave_consumer(), or has made no call for idle_timeout; then the next fetch of another member has it. So a member is a session: a pool that gives each transaction another one, such as PgBouncer''s in transaction mode, does not go with it. No member waits for another: what one holds in an open transaction the others leave alone.
 
-A call looks at 1,000,000 events at the most, so it may return none, or few, before it has come to the end; exchange.consumers shows how far it is. Use READ COMMITTED; under REPEATABLE READ it may fail with 40001, and can be repeated. Errors: 22004 (NULL), 22023 (maximum below 1), 25006 (read-only transaction or standby), and those of exchange.find_consumer().';
+A call looks at 1,000,000 events at the most, so it may return none, or few, before it has come to the end; exchange.consumers shows how far it is. Use READ COMMITTED; under REPEATABLE READ it may fail with 40001, and can be repeated. Errors: 22004 (NULL), 22023 (maximum below 1), and those of exchange.find_consumer().';
 
 CREATE FUNCTION exchange.acknowledge(name text, sequence bigint)
 RETURNS void
@@ -443,7 +444,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION exchange.acknowledge(text, bigint) IS
-    'Says that the events that the last exchange.fetch_events() of this session returned are processed, up to and with those of a command: they do not come again. It goes forward only: a command before the position changes nothing. It is a row of the transaction: with ROLLBACK it did not happen, and in one transaction with what the program writes of the events both are done or neither, so that each has its effect exactly once. It survives a crash as any COMMIT does; under synchronous_commit = off the position may fall back in a crash, and events come again. If the session has lost a partition since its last fetch, because it was idle for too long, it is refused: what it processed belongs to others now. Errors: 22004 (NULL), 22023 (beyond what was fetched), 25006 (read-only transaction or standby), 55000 (the session has fetched nothing, or has lost some of it), and those of exchange.find_consumer().';
+    'Says that the events that the last exchange.fetch_events() of this session returned are processed, up to and with those of a command: they do not come again. It goes forward only: a command before the position changes nothing. It is a row of the transaction: with ROLLBACK it did not happen, and in one transaction with what the program writes of the events both are done or neither, so that each has its effect exactly once. It survives a crash as any COMMIT does; under synchronous_commit = off the position may fall back in a crash, and events come again. If the session has lost a partition since its last fetch, because it was idle for too long, it is refused: what it processed belongs to others now. Errors: 22004 (NULL), 22023 (beyond what was fetched), 55000 (the session has fetched nothing, or has lost some of it), and those of exchange.find_consumer().';
 
 CREATE FUNCTION exchange.leave_consumer(name text)
 RETURNS void
@@ -465,7 +466,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION exchange.leave_consumer(text) IS
-    'Gives the partitions of this session back, for the other members to take, as its end does. The next fetch makes it a member again. Undone by ROLLBACK. Errors: 25006 (read-only transaction or standby), and those of exchange.find_consumer().';
+    'Gives the partitions of this session back, for the other members to take, as its end does. The next fetch makes it a member again. Undone by ROLLBACK. Errors: those of exchange.find_consumer().';
 
 CREATE VIEW exchange.consumer_members WITH (security_invoker = true) AS
     SELECT s.name, s.pid, s.role, s.joined_at, s.seen_at, p.partitions, p.acknowledged,

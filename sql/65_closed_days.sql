@@ -1,7 +1,6 @@
 -- The days that are closed, and what was true at their end: written once, by exchange.close_day(),
--- and never changed after; only the settlement of obligations goes on. Plain tables, and functions
--- in plain SQL about dates: reporting databases have them too, by this very file, beside
--- exchange.trading_day_times() and the setting exchange.time_zone.
+-- and never changed after; only the settlement of obligations goes on. Reporting databases have these
+-- tables too, by this very file.
 
 CREATE TABLE exchange.closed_days (
     trade_date     date PRIMARY KEY,

@@ -80,6 +80,13 @@ fn acknowledge(session: &mut Session, name: &str, sequence: i64) {
     session.run(&format!("SELECT exchange.acknowledge('{name}', {sequence})"));
 }
 
+/// Ends a session, and returns when the server has seen it.
+fn end(session: Session) {
+    let pid = session.pid();
+    drop(session);
+    wait_until("the session is gone", || !processes::is_alive(pid));
+}
+
 /// The command of an event.
 fn sequence(event: &str) -> i64 {
     event.split('|').next().expect("a column").parse().expect("a number")
@@ -180,7 +187,7 @@ fn what_is_not_acknowledged_comes_again() {
     assert_eq!(fetch(&mut session, &name, 50), second);
     // The position is a row: it is there for the session that comes next.
     acknowledge(&mut session, &name, last);
-    drop(session);
+    end(session);
     let mut superuser = venue().superuser();
     let position = superuser
         .number(&format!("SELECT acknowledged FROM exchange.consumers WHERE name = '{name}'"));
@@ -193,9 +200,9 @@ fn what_is_not_acknowledged_comes_again() {
 #[test]
 fn what_is_done_with_the_events_is_done_once_in_one_transaction() {
     let (_, name, mut session) = consumer(", 0");
-    session.run("CREATE TEMP TABLE done (sequence bigint, event text)");
+    session.run("CREATE TEMP TABLE done (place bigserial, sequence bigint, event text)");
     let work = format!(
-        "INSERT INTO done SELECT sequence, v::text FROM exchange.fetch_events('{name}', 40) AS v;
+        "INSERT INTO done (sequence, event) SELECT sequence, v::text FROM exchange.fetch_events('{name}', 40) AS v;
          SELECT exchange.acknowledge('{name}', (SELECT max(sequence) FROM done))"
     );
     session.run(&format!("BEGIN; {work}; ROLLBACK"));
@@ -206,7 +213,7 @@ fn what_is_done_with_the_events_is_done_once_in_one_transaction() {
         session.run(&format!("BEGIN; {work}; COMMIT"));
         session.run(&format!("BEGIN; {work}; ROLLBACK"));
     }
-    let done = session.rows("SELECT event FROM done");
+    let done = session.rows("SELECT event FROM done ORDER BY place");
     assert!(done.len() >= 200);
     let expected =
         session.rows("SELECT v::text FROM exchange.events_after(0, NULL, 100000000) AS v");
@@ -243,11 +250,7 @@ fn members_share_the_instruments_and_give_them_back() {
         assert_eq!(held(&mut superuser, &name).len(), 3);
         match leave {
             "leave" => third.run(&format!("SELECT exchange.leave_consumer('{name}')")),
-            "end" => {
-                let pid = third.pid();
-                drop(third);
-                wait_until("the session is gone", || !processes::is_alive(pid));
-            }
+            "end" => end(third),
             "terminate" => {
                 superuser.run(&format!("SELECT pg_terminate_backend({}, 60000)", third.pid()));
             }
@@ -360,7 +363,7 @@ fn who_has_lost_its_part_cannot_acknowledge_it() {
 fn a_fetch_that_is_cancelled_leaves_nothing_behind() {
     let (role, name, mut session) = consumer(", 0");
     let expected = fetch(&mut session, &name, 100_000);
-    drop(session);
+    end(session);
     let mut session = venue().session(&role);
     let mut cancelled = 0;
     for timeout_ms in 1..40 {
@@ -501,7 +504,7 @@ fn a_consumer_is_its_owners_and_their_members() {
         "GRANT {role} TO {deputy}; GRANT {role} TO {guest}; ALTER ROLE {guest} NOINHERIT"
     ));
     let events = fetch(&mut owner, &name, 10);
-    drop(owner);
+    end(owner);
     let mut session = venue().session(&deputy);
     assert_eq!(fetch(&mut session, &name, 10), events);
     let shown = format!("SELECT owner, members FROM exchange.consumers WHERE name = '{name}'");

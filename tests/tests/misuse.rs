@@ -771,6 +771,7 @@ fn a_standby() {
     let mut superuser = venue.superuser();
     let order = superuser.place(&format!("'{symbol}', 'buy', 1, 10"));
     superuser.wait_for_tables();
+    superuser.run("SELECT exchange.create_consumer('reader', 0)");
     let standby = Standby::of(venue.cluster());
     let mut session = standby.session();
     let count = format!("SELECT count(*) FROM exchange.orders WHERE order_id = {order}");
@@ -784,10 +785,24 @@ fn a_standby() {
         "SELECT exchange.create_instrument('STANDBY', 1)".to_owned(),
         "SELECT exchange.open_account()".to_owned(),
         "SELECT exchange.open_market()".to_owned(),
+        "SELECT exchange.fetch_events('reader')".to_owned(),
+        "SELECT exchange.acknowledge('reader', 1)".to_owned(),
+        "SELECT exchange.leave_consumer('reader')".to_owned(),
+        "SELECT exchange.drop_consumer('reader')".to_owned(),
     ] {
         let failure = session.failure(&call);
         assert_eq!(failure.code, "25006", "{call}\n{failure}");
         assert_helpful(&call, &failure);
+    }
+    // What reads tables alone works there as well.
+    assert!(session.number("SELECT lag FROM exchange.consumers WHERE name = 'reader'") > 0);
+    for query in [
+        "SELECT * FROM exchange.events_after(0)",
+        "SELECT * FROM exchange.book_snapshot() WHERE side = 'buy'",
+        "SELECT * FROM exchange.day_statistics",
+        "SELECT * FROM exchange.order_books_l3",
+    ] {
+        assert!(!session.rows(query).is_empty(), "{query}");
     }
     // The tables can be read there, and trading goes on here.
     let book = format!("SELECT order_id FROM exchange.order_book_l3('{symbol}')");

@@ -308,7 +308,7 @@ fn export(venue: &Venue, session: &mut Session, date: &str) {
         session
             .client()
             .copy_out(&format!("COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)"))
-            .and_then(|mut rows| Ok(rows.read_to_string(&mut expected)))
+            .map(|mut rows| rows.read_to_string(&mut expected))
             .expect("the query runs")
             .expect("the rows come");
         assert_eq!(written, expected, "{name}");

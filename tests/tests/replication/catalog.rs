@@ -13,10 +13,10 @@ const NOT_FOR_REPORTS: [&str; 6] = [
     "market_data",
     // What retries are answered, for a while.
     "client_orders",
-    // How far consumers are.
-    "consumer_settings",
+    // Where those who read the public events of this server are.
     "consumer_partitions",
     "consumer_sessions",
+    "consumer_settings",
 ];
 
 fn tables_of(session: &mut Session, publication: &str) -> Vec<String> {
