@@ -22,7 +22,7 @@ BEGIN
          'Every command, in blocks: see exchange.decode_journal().',
          ARRAY['journal']),
         ('exchange_reports',
-         'What reporting and analytics databases need: all tables but the journal, the blocks of market data and the answers kept for retries.',
+         'What reporting and analytics databases need: all tables but the journal, the blocks of market data, the answers kept for retries and the positions of consumers.',
          ARRAY['orders', 'executions', 'trades', 'busted_trades', 'candles',
                'participants', 'accounts', 'currencies', 'fee_schedules', 'risk_limits',
                'cash', 'positions', 'transfers',
