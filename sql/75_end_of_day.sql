@@ -63,7 +63,7 @@ BEGIN
     RETURN QUERY SELECT * FROM exchange.check_journal(coalesce(previous.last_sequence, 0));
     -- What is damaged cannot be compared with.
     IF EXISTS (SELECT FROM exchange.check_journal(coalesce(previous.last_sequence, 0)) AS j
-               WHERE j.difference <> 0) THEN
+               WHERE j.difference IS DISTINCT FROM 0) THEN
         RETURN;
     END IF;
     first_of_day := coalesce(previous.last_sequence, exchange.last_sequence_before(begins_at)) + 1;
@@ -497,7 +497,7 @@ BEGIN
     SELECT array_agg(ROW(day, k.check_name, trim_scale(k.expected), trim_scale(k.found), trim_scale(k.difference))
                          ::exchange.end_of_day_checks),
            array_agg(format('%s: %s expected, %s found%s', k.check_name, trim_scale(k.expected), trim_scale(k.found),
-                            coalesce(' (' || k.detail || ')', ''))) FILTER (WHERE k.difference <> 0)
+                            coalesce(' (' || k.detail || ')', ''))) FILTER (WHERE k.difference IS DISTINCT FROM 0)
     INTO made, failed
     FROM exchange.check_period(begins_at, ends_at, last.trade_date, day) AS k;
     IF failed IS NOT NULL THEN
