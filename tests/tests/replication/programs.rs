@@ -179,6 +179,8 @@ fn a_role_with_replication_reads_every_publication() {
     assert_eq!(outsider.failure("SELECT * FROM exchange.executions").code, "42501");
     outsider.run("SELECT pg_create_logical_replication_slot('outsider', 'pgoutput')");
     trade(&venue);
+    // What is not on disk yet is not decoded.
+    end(&venue);
     let told = outsider.one(
         "SELECT string_agg(encode(data, 'escape'), '') FROM pg_logical_slot_get_binary_changes(
              'outsider', NULL, NULL, 'proto_version', '1', 'publication_names', 'exchange_reports')",
