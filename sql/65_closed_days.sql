@@ -1,7 +1,6 @@
 -- The days that are closed, and what was true at their end: written once, by exchange.close_day(),
--- and never changed after; only the settlement of obligations goes on. Plain tables, and functions
--- in plain SQL about dates: a reporting database may have them too, and then needs
--- exchange.time_zone set (ALTER DATABASE … SET) and exchange.trading_day_times().
+-- and never changed after; only the settlement of obligations goes on. Reporting databases have these
+-- tables too, by this very file.
 
 CREATE TABLE exchange.closed_days (
     trade_date     date PRIMARY KEY,
@@ -166,10 +165,3 @@ COMMENT ON COLUMN exchange.settlement_changes.reason IS 'Why it failed; NULL if 
 
 CREATE INDEX transfers_account ON exchange.transfers (account_id, transferred_at);
 COMMENT ON INDEX exchange.transfers_account IS 'Transfers by account and time, for its statement.';
-
-SELECT pg_catalog.pg_extension_config_dump('exchange.closed_days', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.end_of_day_checks', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.end_of_day_statements', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.end_of_day_prices', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.settlement_obligations', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.settlement_changes', '');

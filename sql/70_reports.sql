@@ -1,6 +1,6 @@
--- Reports over the tables, in plain SQL: docs/reports.md shows each with an example. A reporting
--- database that has the tables, the types and exchange.trading_day_times() under the same names,
--- exchange.closed_days and exchange.time_zone too, can load this file as it is.
+-- Reports over the tables, in plain SQL: docs/reports.md shows each with an example. Reporting databases
+-- have them too, by this very file, which needs the tables, exchange.trading_day_times() and the
+-- setting exchange.time_zone.
 --
 -- A row belongs to one trade date, see exchange.days(). What a trade date says does not change
 -- after it, not by a bust either: that is of the date on which it is made. The one exception is tax,

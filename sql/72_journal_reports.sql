@@ -141,23 +141,28 @@ BEGIN ATOMIC
     ), commands AS MATERIALIZED (
         SELECT c.at, c.sequence, c.command, c.participant_id, c.account_id, c.order_id, c.instrument_id,
                c.side, c.price_ticks, c.quantity, c.details
+        -- Row by row, so that the planner sees that there are many.
         FROM bounds AS b
-        CROSS JOIN LATERAL exchange.journal_commands(b.first_sequence, b.last_sequence) AS c
-        WHERE b.last_sequence >= b.first_sequence
+        JOIN exchange.journal AS j
+          ON j.first_sequence >= (SELECT max(f.first_sequence) FROM exchange.journal AS f
+                                  WHERE f.first_sequence <= b.first_sequence)
+         AND j.first_sequence <= b.last_sequence
+        CROSS JOIN LATERAL exchange.decode_journal(j.commands, j.first_sequence, j.first_time_us) AS c
+        WHERE c.sequence BETWEEN b.first_sequence AND b.last_sequence
           AND c.command IN ('place_order', 'reduce_order', 'replace_order', 'cancel_order',
                             'cancel_client_order', 'cancel_orders', 'set_kill_switch')
     )
-    SELECT c.at, c.sequence, c.order_id, coalesce(o.account_id, c.account_id), i.symbol,
+    SELECT c.at, c.sequence, c.order_id, coalesce(o.account_id, c.account_id), coalesce(s.symbol, n.symbol),
            CASE WHEN c.command = 'place_order' AND o.order_id IS NULL THEN 'retry'
                 ELSE regexp_replace(c.command, '_order$', '') END,
            CASE WHEN c.command = 'place_order' THEN a.owner
                 WHEN c.participant_id = 0 THEN 'venue' ELSE p.role END,
-           nullif(c.price_ticks, 0) * i.tick_size, nullif(c.quantity, 0), NULL::bigint,
+           nullif(c.price_ticks, 0) * coalesce(s.tick_size, n.tick_size), nullif(c.quantity, 0), NULL::bigint,
            c.details ->> 'client_order_id'
     FROM commands AS c
     LEFT JOIN exchange.orders AS o ON o.order_id = c.order_id
-    LEFT JOIN exchange.instruments AS i
-           ON i.symbol = o.symbol OR o.order_id IS NULL AND i.instrument_id = c.instrument_id
+    LEFT JOIN exchange.instruments AS s ON s.symbol = o.symbol
+    LEFT JOIN exchange.instruments AS n ON n.instrument_id = c.instrument_id
     LEFT JOIN exchange.accounts AS a ON a.account_id = coalesce(o.account_id, c.account_id)
     LEFT JOIN exchange.participants AS p ON p.participant_id = c.participant_id
     UNION ALL

@@ -48,8 +48,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     previous exchange.closed_days;
-    first_sequence bigint;
-    last_sequence bigint;
+    first_of_day bigint;
+    last_of_day bigint;
     remembered bigint;
     last_trade_id bigint;
     next_sequence bigint;
@@ -63,11 +63,11 @@ BEGIN
     RETURN QUERY SELECT * FROM exchange.check_journal(coalesce(previous.last_sequence, 0));
     -- What is damaged cannot be compared with.
     IF EXISTS (SELECT FROM exchange.check_journal(coalesce(previous.last_sequence, 0)) AS j
-               WHERE j.difference <> 0) THEN
+               WHERE j.difference IS DISTINCT FROM 0) THEN
         RETURN;
     END IF;
-    first_sequence := coalesce(previous.last_sequence, exchange.last_sequence_before(begins_at)) + 1;
-    last_sequence := exchange.last_sequence_before(ends_at);
+    first_of_day := coalesce(previous.last_sequence, exchange.last_sequence_before(begins_at)) + 1;
+    last_of_day := exchange.last_sequence_before(ends_at);
     SELECT e.client_order_window INTO remembered FROM exchange.engine_state AS e;
     last_trade_id := coalesce(previous.last_trade_id, (
         SELECT max(t.trade_id)
@@ -80,14 +80,18 @@ BEGIN
     RETURN QUERY
     WITH commands AS MATERIALIZED (
         SELECT c.sequence, c.at, c.command, c.account_id, i.symbol, c.side, c.quantity, c.details
-        FROM exchange.journal_commands(first_sequence, greatest(first_sequence, last_sequence)) AS c
+        FROM exchange.journal AS j
+        CROSS JOIN LATERAL exchange.decode_journal(j.commands, j.first_sequence, j.first_time_us) AS c
         LEFT JOIN exchange.instruments AS i ON i.instrument_id = c.instrument_id
-        WHERE c.sequence <= last_sequence
+        WHERE j.first_sequence >= (SELECT max(f.first_sequence) FROM exchange.journal AS f
+                                   WHERE f.first_sequence <= first_of_day)
+          AND j.first_sequence <= last_of_day
+          AND c.sequence BETWEEN first_of_day AND last_of_day
           AND c.command IN ('place_order', 'transfer_cash', 'transfer_shares', 'bust_trade')
     ), names AS (
         SELECT o.account_id, o.client_order_id, min(o.order_id) AS order_id
         FROM exchange.orders AS o
-        WHERE o.order_id BETWEEN first_sequence - remembered AND last_sequence
+        WHERE o.order_id BETWEEN first_of_day - remembered AND last_of_day
           AND o.client_order_id IS NOT NULL
         GROUP BY o.account_id, o.client_order_id
     )
@@ -112,7 +116,7 @@ BEGIN
             ) AS c
             FULL JOIN (
                 SELECT o.* FROM exchange.orders AS o
-                WHERE o.order_id BETWEEN first_sequence AND last_sequence
+                WHERE o.order_id BETWEEN first_of_day AND last_of_day
             ) AS o ON o.order_id = c.sequence
         ) AS m
         UNION ALL
@@ -132,7 +136,7 @@ BEGIN
             ) AS c
             FULL JOIN (
                 SELECT t.* FROM exchange.transfers AS t
-                WHERE t.sequence BETWEEN first_sequence AND last_sequence
+                WHERE t.sequence BETWEEN first_of_day AND last_of_day
             ) AS t ON t.sequence = c.sequence
         ) AS m
         UNION ALL
@@ -233,11 +237,11 @@ BEGIN
     ) AS k;
 
     -- What everybody was told.
-    next_sequence := first_sequence - 1;
-    WHILE next_sequence < last_sequence LOOP
-        SELECT count(*) FILTER (WHERE e.event = 'trade' AND e.sequence <= last_sequence) AS trades,
-               sum(e.quantity) FILTER (WHERE e.event = 'trade' AND e.sequence <= last_sequence) AS quantity,
-               sum(e.price * e.quantity) FILTER (WHERE e.event = 'trade' AND e.sequence <= last_sequence) AS turnover,
+    next_sequence := first_of_day - 1;
+    WHILE next_sequence < last_of_day LOOP
+        SELECT count(*) FILTER (WHERE e.event = 'trade' AND e.sequence <= last_of_day) AS trades,
+               sum(e.quantity) FILTER (WHERE e.event = 'trade' AND e.sequence <= last_of_day) AS quantity,
+               sum(e.price * e.quantity) FILTER (WHERE e.event = 'trade' AND e.sequence <= last_of_day) AS turnover,
                max(e.sequence) AS sequence
         INTO chunk
         FROM exchange.events_after(next_sequence, NULL, 100000) AS e;
@@ -395,6 +399,8 @@ DECLARE
     day CONSTANT date := trade_date;
     is_simulated CONSTANT boolean := current_setting('exchange.simulated_clock')::boolean;
     at timestamptz := clock_timestamp();
+    engine_at timestamptz;
+    stands_still boolean;
     engine exchange.engine_state;
     last exchange.closed_days;
     begins_at timestamptz;
@@ -422,8 +428,11 @@ BEGIN
     PERFORM FROM exchange.cancel_orders(ARRAY[9223372036854775807]);
     PERFORM exchange.wait_for('projected');
     SELECT e.* INTO engine FROM exchange.engine_state AS e;
-    IF is_simulated THEN
-        at := timestamptz '2000-01-01 00:00Z' + engine.time_us * interval '1 microsecond';
+    engine_at := timestamptz '2000-01-01 00:00Z' + engine.time_us * interval '1 microsecond';
+    -- The clock of the exchange may stand still: a simulated one, or where that on the wall is behind it.
+    stands_still := is_simulated OR engine_at > clock_timestamp();
+    IF stands_still THEN
+        at := engine_at;
     END IF;
 
     SELECT d.* INTO last FROM exchange.closed_days AS d WHERE d.trade_date = day;
@@ -475,18 +484,20 @@ BEGIN
 
     begins_at := coalesce(last.ends_at, exchange.midnight(day));
     ends_at := least(at, exchange.midnight(day + 1));
-    -- A simulated clock may stand still; then there is no telling what is before this moment.
-    IF is_simulated AND EXISTS (SELECT FROM exchange.movements_between(at, at + interval '1 microsecond')) THEN
+    -- Then what comes next may have the time of what was before.
+    IF stands_still AND EXISTS (SELECT FROM exchange.movements_between(at, at + interval '1 microsecond')) THEN
         RAISE EXCEPTION 'the clock has not moved since the last trade, transfer or bust'
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   DETAIL = format('It is %s.', at),
-                  HINT = format('SELECT exchange.advance_clock(%L);', at + interval '1 second');
+                  HINT = CASE WHEN is_simulated
+                              THEN format('SELECT exchange.advance_clock(%L);', at + interval '1 second')
+                              ELSE 'Wait until the clock of the server is past that.' END;
     END IF;
 
     SELECT array_agg(ROW(day, k.check_name, trim_scale(k.expected), trim_scale(k.found), trim_scale(k.difference))
                          ::exchange.end_of_day_checks),
            array_agg(format('%s: %s expected, %s found%s', k.check_name, trim_scale(k.expected), trim_scale(k.found),
-                            coalesce(' (' || k.detail || ')', ''))) FILTER (WHERE k.difference <> 0)
+                            coalesce(' (' || k.detail || ')', ''))) FILTER (WHERE k.difference IS DISTINCT FROM 0)
     INTO made, failed
     FROM exchange.check_period(begins_at, ends_at, last.trade_date, day) AS k;
     IF failed IS NOT NULL THEN
@@ -528,7 +539,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION exchange.close_day(date) IS
-    'Closes a trade date: makes the checks of exchange.check_day(), which are returned, and writes what is then true of the date into exchange.closed_days, end_of_day_checks, end_of_day_statements, end_of_day_prices and settlement_obligations, all in one transaction. It may be called once the market has closed: what happens after, on the same day of the calendar too, is of the date after; also the bust of a trade of this one. Days are closed in their order; those on which nobody could trade are left out, and are a part of the next. It reads beside the workers and holds up none of them. Errors: 22004 (NULL), 25001 (the transaction is not READ COMMITTED), 22000 (a check failed; the detail says which, and nothing was closed), 55000 (closed already, before one that is closed, not over, still trading, another is to be closed first, or a simulated clock that has not moved since the last trade), 57P03 (the workers are not running).';
+    'Closes a trade date: makes the checks of exchange.check_day(), which are returned, and writes what is then true of the date into exchange.closed_days, end_of_day_checks, end_of_day_statements, end_of_day_prices and settlement_obligations, all in one transaction. It may be called once the market has closed: what happens after, on the same day of the calendar too, is of the date after; also the bust of a trade of this one. Days are closed in their order; those on which nobody could trade are left out, and are a part of the next. It reads beside the workers and holds up none of them. Errors: 22004 (NULL), 25001 (the transaction is not READ COMMITTED), 22000 (a check failed; the detail says which, and nothing was closed), 55000 (closed already, before one that is closed, not over, still trading, another is to be closed first, or a clock that has not moved since the last trade), 57P03 (the workers are not running).';
 
 -- Files -------------------------------------------------------------------------------------------
 

@@ -22,19 +22,20 @@ BEGIN
          'Every command, in blocks: see exchange.decode_journal().',
          ARRAY['journal']),
         ('exchange_reports',
-         'What reporting and analytics databases need: all tables but the journal, the blocks of market data and the answers kept for retries.',
+         'What reporting and analytics databases need: all tables but the journal, the blocks of market data, the answers kept for retries and the positions of consumers.',
          ARRAY['orders', 'executions', 'trades', 'busted_trades', 'candles',
                'participants', 'accounts', 'currencies', 'fee_schedules', 'risk_limits',
                'cash', 'positions', 'transfers',
                'instruments', 'instrument_states', 'engine_state',
-               'trading_hours', 'calendar_exceptions', 'trading_days'])
+               'trading_hours', 'calendar_exceptions', 'trading_days',
+               'closed_days', 'end_of_day_checks', 'end_of_day_statements', 'end_of_day_prices',
+               'settlement_obligations', 'settlement_changes'])
         ) AS e (publication, comment, tables)
     LOOP
         IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = entry.publication) THEN
-            -- exchange.orders is partitioned by whether an order is finished: subscribers get it as
-            -- one table, and keep it in whatever shape they like.
-            EXECUTE format('CREATE PUBLICATION %I WITH (publish_via_partition_root = true)',
-                           entry.publication);
+            -- exchange.orders comes as its partitions, which subscribers have too: a change of an open order
+            -- is found among the open ones.
+            EXECUTE format('CREATE PUBLICATION %I', entry.publication);
         END IF;
         EXECUTE format('COMMENT ON PUBLICATION %I IS %L', entry.publication, entry.comment);
         -- What the venue has added of its own stays.
@@ -99,19 +100,20 @@ DECLARE
               WHERE a.owner = participant ORDER BY a.account_id));
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = publication) THEN
-        EXECUTE format('CREATE PUBLICATION %I WITH (publish_via_partition_root = true)', publication);
+        EXECUTE format('CREATE PUBLICATION %I', publication);
         EXECUTE format('COMMENT ON PUBLICATION %I IS %L', publication,
                        format('The orders and executions of %s: see exchange.create_drop_copy().',
                               participant));
     END IF;
     EXECUTE format(
-        'ALTER PUBLICATION %1$I SET TABLE exchange.orders WHERE %2$s, exchange.executions WHERE %2$s',
+        'ALTER PUBLICATION %1$I SET TABLE exchange.open_orders WHERE %2$s,
+                 exchange.finished_orders WHERE %2$s, exchange.executions WHERE %2$s',
         publication, own_rows);
     RETURN publication;
 END
 $$;
 COMMENT ON FUNCTION exchange.create_drop_copy(name) IS
-    'Makes the drop copy of a participant, and returns its name: a publication of exchange.orders and exchange.executions with the rows of the accounts that it owns now. Call it again after exchange.open_account() and before exchange.verify_account(), and no row of the new account is missed; exchange.drop_copies shows which accounts are missing. PostgreSQL lets a role with REPLICATION read every publication: this is for subscribers that the venue trusts. Errors: 22004 (NULL), 42622 (the name of the role has more than 44 bytes), 42704 (no such participant).';
+    'Makes the drop copy of a participant, and returns its name: a publication of exchange.open_orders, finished_orders and executions with the rows of the accounts that it owns now. Call it again after exchange.open_account() and before exchange.verify_account(), and no row of the new account is missed; exchange.drop_copies shows which accounts are missing. PostgreSQL lets a role with REPLICATION read every publication: this is for subscribers that the venue trusts. Errors: 22004 (NULL), 42622 (the name of the role has more than 44 bytes), 42704 (no such participant).';
 
 CREATE FUNCTION exchange.remove_drop_copy(participant name)
 RETURNS void
@@ -141,7 +143,7 @@ CREATE VIEW exchange.drop_copies WITH (security_invoker = true) AS
     FROM exchange.participants AS p
     JOIN pg_catalog.pg_publication AS d ON d.pubname = 'exchange_drop_copy_' || p.role
     CROSS JOIN LATERAL (
-        -- Those that are in the filters of both tables.
+        -- Those that are in the filters of all three tables.
         SELECT coalesce(array_agg(f.account_id ORDER BY f.account_id), '{}') AS account_ids
         FROM (
             SELECT f.account_id
@@ -151,7 +153,7 @@ CREATE VIEW exchange.drop_copies WITH (security_invoker = true) AS
             ) AS f (account_id)
             WHERE r.prpubid = d.oid
             GROUP BY f.account_id
-            HAVING count(*) = 2
+            HAVING count(*) = 3
         ) AS f
     ) AS c;
 COMMENT ON VIEW exchange.drop_copies IS

@@ -4,5 +4,6 @@
 pub mod commands;
 pub mod figures;
 pub mod machine;
+pub mod sender;
 pub mod stream;
 pub mod verify;

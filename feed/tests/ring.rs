@@ -320,6 +320,11 @@ fn what_cannot_be_gone_on_with_is_refused() {
     let other = Settings { capacity: 128, ..SETTINGS };
     assert!(refusal(&other).ends_with("it has 64 slots where 128 are wanted"));
 
+    let group = Some(fs::metadata(&path).unwrap().gid());
+    for other in [Settings { mode: 0o600, ..SETTINGS }, Settings { group, ..SETTINGS }] {
+        assert!(refusal(&other).ends_with("others are to read it than before"));
+    }
+
     let whole = fs::read(&path).unwrap();
     let damaged = |at: u64, word: u64, expected: &str| {
         let file = OpenOptions::new().write(true).open(&path).unwrap();
@@ -453,6 +458,7 @@ fn the_file_is_as_the_settings_say() {
         let metadata = fs::metadata(folder.ring()).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o7777, mode);
         assert_eq!(metadata.gid(), group);
+        Writer::open(&folder.ring(), &settings).unwrap();
         // None of it is a hole.
         assert!(metadata.blocks() * 512 >= metadata.len());
         assert_eq!(metadata.len(), HEADER + CAPACITY * 64);

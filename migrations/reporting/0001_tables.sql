@@ -1,7 +1,6 @@
 -- The tables of a venue, as a reporting database keeps them. They have the names and columns of the
--- venue's, so that a query is the same on both; a test compares them. What differs: orders are one
--- table, with views in place of the venue's partitions, and there are no policies: whoever may read
--- here reads everything.
+-- venue's, so that a query is the same on both; a test compares them. There are no policies: whoever
+-- may read here reads everything.
 
 CREATE SCHEMA exchange;
 COMMENT ON SCHEMA exchange IS 'A stock exchange that this database follows: see migrations/reporting/ of pg_exchange.';
@@ -354,9 +353,8 @@ CREATE TABLE exchange.orders (
     self_trade_prevention exchange.self_trade_prevention NOT NULL,
     fee_schedule_id       integer,
     triggered             boolean NOT NULL,
-    cancel_reason         exchange.cancel_reason,
-    PRIMARY KEY (order_id)
-);
+    cancel_reason         exchange.cancel_reason
+) PARTITION BY LIST (status);
 COMMENT ON TABLE exchange.orders IS
     'Every order, open or finished, as it stands now. An order moves from exchange.open_orders to exchange.finished_orders once.';
 COMMENT ON COLUMN exchange.orders.order_id IS 'The order, named by its place in the sequence of all commands.';
@@ -510,15 +508,18 @@ COMMENT ON COLUMN exchange.calendar_exceptions.close IS
     'When it closes, as a time of day in exchange.time_zone; the closing auction begins as long before as on other days. It must be after exchange.trading_hours.open by more than that, else the day is left out, with a warning in the server log. NULL where it stays closed.';
 COMMENT ON CONSTRAINT closed_or_early ON exchange.calendar_exceptions IS 'Closed, or closing at some time: not both.';
 
--- In the venue these are partitions of exchange.orders.
-CREATE VIEW exchange.open_orders AS
-    SELECT * FROM exchange.orders WHERE status IN ('open', 'partially_filled');
-COMMENT ON VIEW exchange.open_orders IS
+-- As in the venue: one is small and changes all the time, the other is only appended to, and is never
+-- vacuumed because of it.
+CREATE TABLE exchange.open_orders PARTITION OF exchange.orders (PRIMARY KEY (order_id))
+    FOR VALUES IN ('open', 'partially_filled') WITH (fillfactor = 70);
+ALTER TABLE exchange.open_orders SET
+    (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100000, autovacuum_vacuum_cost_delay = 0);
+COMMENT ON TABLE exchange.open_orders IS
     'The orders that wait: in the book, or for their stop price, their peg or their whole quantity.';
 
-CREATE VIEW exchange.finished_orders AS
-    SELECT * FROM exchange.orders WHERE status IN ('filled', 'cancelled', 'rejected', 'expired');
-COMMENT ON VIEW exchange.finished_orders IS 'The orders that are filled, cancelled, rejected or expired.';
+CREATE TABLE exchange.finished_orders PARTITION OF exchange.orders (PRIMARY KEY (order_id))
+    FOR VALUES IN ('filled', 'cancelled', 'rejected', 'expired');
+COMMENT ON TABLE exchange.finished_orders IS 'The orders that are filled, cancelled, rejected or expired.';
 
 -- Where the days of trade dates and candles begin: the setting exchange.time_zone of the venue, which
 -- this server does not know. Change it here too where the venue has another one.

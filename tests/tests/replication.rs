@@ -2,6 +2,7 @@
 
 mod catalog;
 mod drop_copies;
+mod journal;
 mod network;
 mod programs;
 mod reporting;

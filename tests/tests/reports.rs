@@ -308,7 +308,7 @@ fn export(venue: &Venue, session: &mut Session, date: &str) {
         session
             .client()
             .copy_out(&format!("COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)"))
-            .and_then(|mut rows| Ok(rows.read_to_string(&mut expected)))
+            .map(|mut rows| rows.read_to_string(&mut expected))
             .expect("the query runs")
             .expect("the rows come");
         assert_eq!(written, expected, "{name}");
@@ -411,7 +411,7 @@ fn place(session: &mut Session, account: i64, arguments: &str) -> i64 {
 
 #[test]
 fn a_day_is_closed_once_when_it_is_over() {
-    let (_venue, mut session, [alice, bob]) = morning();
+    let (venue, mut session, [alice, bob]) = morning();
     let refused = |session: &mut Session, date: &str, message: &str, hint: &str| {
         let failure = session.failure(&format!("SELECT * FROM exchange.close_day({date})"));
         assert_eq!(failure.message, message, "{failure}");
@@ -449,7 +449,16 @@ fn a_day_is_closed_once_when_it_is_over() {
     assert_eq!(code, "25001");
     session.run("ROLLBACK");
 
+    // Who closes it holds up neither the exchange nor who reads, and nobody else can close it.
+    session.run("BEGIN");
     close(&mut session, "2026-11-24");
+    let mut other = venue.superuser();
+    other.run("SELECT exchange.set_reference_price('ACME', 10)");
+    other.wait_for_tables();
+    assert_eq!(other.number("SELECT count(*) FROM exchange.closed_days"), 0);
+    other.run("SET lock_timeout = '10ms'");
+    assert_eq!(other.failure("SELECT exchange.close_day('2026-11-24')").code, "55P03");
+    session.run("COMMIT");
     refused(&mut session, today, "the day is closed already", "check_day('2026-11-24')");
     refused(&mut session, "'2026-11-23'", "the day is before one that is closed", "order");
     let failure = session.failure("SELECT * FROM exchange.export_day('2026-11-23', '/tmp')");

@@ -30,9 +30,14 @@ pub const SETTINGS: &[(&str, &str)] = &[
 /// all tables are copied and followed.
 pub fn follow(folder: &Path, venue: &Connection) -> Result<Cluster> {
     let cluster = Cluster::create(folder, SETTINGS)?;
-    start(&cluster, venue)?;
-    wait_until_copied(&cluster)?;
+    follow_in(&cluster, venue)?;
     Ok(cluster)
+}
+
+/// The same in a cluster that was made with [`SETTINGS`].
+pub fn follow_in(cluster: &Cluster, venue: &Connection) -> Result<()> {
+    start(cluster, venue)?;
+    wait_until_copied(cluster)
 }
 
 /// Starts a cluster that was made with [`SETTINGS`], and makes its reporting database follow a venue.
@@ -50,7 +55,7 @@ pub fn connection(cluster: &Cluster) -> Connection {
 
 /// Waits until the first copy of every table is done. PostgreSQL begins a copy that failed anew, for
 /// ever: where that does not help, it is an error here.
-fn wait_until_copied(cluster: &Cluster) -> Result<()> {
+pub fn wait_until_copied(cluster: &Cluster) -> Result<()> {
     const PATIENCE: i64 = 40;
     let mut client = connection(cluster).connect()?;
     loop {

@@ -9,8 +9,10 @@
 //!
 //! The argument is the folder of a private cluster, or `postgresql://…`. Each query runs once to
 //! fill the caches and then three times, as a member of `exchange_analyst`, to its last row; the
-//! program fails if the median of one is above [`LONGEST`]. The indexes are those of the plan that
-//! was executed (`EXPLAIN ANALYZE`); `--plans` prints it.
+//! median is shown. Beside it is how much of that the server process waited for a core that
+//! something else was using: about 0 on a machine that does nothing else. The program fails if a
+//! query takes more than [`LONGEST`] beside that. The indexes are those of the plan that was
+//! executed (`EXPLAIN ANALYZE`); `--plans` prints it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -52,7 +54,8 @@ fn main() -> Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cookbook.md");
     let document =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    println!("{:<62} {:>8} {:>8} {:>6}  by", "", "first ms", "then ms", "rows");
+    let backend = client.query_one("SELECT pg_backend_pid()", &[])?.get(0);
+    println!("{:<55} {:>8} {:>8} {:>8} {:>5}  by", "", "first ms", "then ms", "waiting", "rows");
     let (mut queries, mut slow) = (0, 0);
     for block in blocks(&document) {
         if !block.is_query() {
@@ -60,22 +63,26 @@ fn main() -> Result<()> {
             continue;
         }
         let question = &block.question;
-        let Measured { first, median, rows, plan } =
-            measure(&mut client, &block.sql).with_context(|| question.clone())?;
+        let Measured { first, median, waited, rows, plan } =
+            measure(&mut client, backend, &block.sql).with_context(|| question.clone())?;
         queries += 1;
-        slow += u32::from(median > LONGEST);
+        slow += u32::from(median.saturating_sub(waited.unwrap_or_default()) > LONGEST);
         let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
         println!(
-            "{question:<62} {:>8.1} {:>8.1} {rows:>6}  {}",
+            "{question:<55} {:>8.1} {:>8.1} {:>8} {rows:>5}  {}",
             milliseconds(first),
             milliseconds(median),
+            waited.map_or("?".to_owned(), |waited| format!("{:.1}", milliseconds(waited))),
             ways(&plan).join(", "),
         );
         if prints_plans {
             println!("\n{}\n", plan.join("\n"));
         }
     }
-    println!("{queries} queries, {slow} of them above {} ms", LONGEST.as_millis());
+    println!(
+        "{queries} queries, {slow} of them above {} ms without the waiting",
+        LONGEST.as_millis()
+    );
     ensure!(queries > 0, "{} has no queries", path.display());
     ensure!(slow == 0, "{slow} queries are too slow");
     Ok(())
@@ -132,19 +139,30 @@ fn blocks(markdown: &str) -> Vec<Block> {
 struct Measured {
     first: Duration,
     median: Duration,
+    /// Of the run of the median.
+    waited: Option<Duration>,
     rows: usize,
     /// Line by line.
     plan: Vec<String>,
 }
 
-fn measure(client: &mut Client, sql: &str) -> Result<Measured> {
+fn measure(client: &mut Client, backend: i32, sql: &str) -> Result<Measured> {
     let (first, rows) = time(client, sql)?;
-    let mut runs = [Duration::ZERO; RUNS];
-    for run in &mut runs {
-        (*run, _) = time(client, sql)?;
+    let mut runs = Vec::new();
+    for _ in 0..RUNS {
+        let before = waited(backend);
+        let (elapsed, _) = time(client, sql)?;
+        runs.push((elapsed, waited(backend).zip(before).map(|(after, before)| after - before)));
     }
     runs.sort_unstable();
-    Ok(Measured { first, median: runs[RUNS / 2], rows, plan: plan(client, sql)? })
+    let (median, waited) = runs[RUNS / 2];
+    Ok(Measured { first, median, waited, rows, plan: plan(client, sql)? })
+}
+
+/// How long a process of this machine has waited for a core, if the kernel counts that.
+fn waited(process: i32) -> Option<Duration> {
+    let counters = fs::read_to_string(format!("/proc/{process}/schedstat")).ok()?;
+    Some(Duration::from_nanos(counters.split(' ').nth(1)?.parse().ok()?))
 }
 
 /// Runs a query to its last row: how long that took, and how many rows came.

@@ -63,6 +63,8 @@ mod header {
     pub const CLOSED: usize = 6;
     /// Which exchange it is of, as its writer numbers them.
     pub const EXCHANGE: usize = 7;
+    /// The group that was asked for, and 1; 0 for none.
+    pub const GROUP: usize = 8;
     /// The position of the next event.
     pub const PUBLISHED: usize = 16;
     /// The last command of which everything is published.

@@ -4,7 +4,7 @@ use crate::event::Event;
 use matcher::Sequence;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{Ordering, fence};
 use std::time::SystemTime;
@@ -110,6 +110,7 @@ impl Writer {
             (header::START_SEQUENCE, after),
             (header::IDENTITY, identity(&file, path)?),
             (header::EXCHANGE, settings.exchange),
+            (header::GROUP, group_word(settings)),
             (header::LAST_SEQUENCE, after),
             (header::MAGIC, MAGIC),
         ] {
@@ -136,10 +137,9 @@ impl Writer {
     /// Goes on with a ring whose writer is gone, wherever it ended: what it published is there,
     /// and what it had written but not published will be written over.
     ///
-    /// Mode and group of the file are left as they are.
-    ///
     /// # Errors
-    /// [`OpenError::Unusable`] if the file is no such ring, has another capacity, is a copy, or
+    /// [`OpenError::Unusable`] if the file is no such ring, is not as the settings say (who may
+    /// read it included: those who may not any more could go on reading this one), is a copy, or
     /// went through a crash of the machine; [`OpenError::Closed`]; [`OpenError::Locked`]. All but
     /// the last say that the ring must be made anew.
     pub fn open(path: &Path, settings: &Settings) -> Result<Self, OpenError> {
@@ -168,6 +168,10 @@ impl Writer {
         }
         if load(header::EXCHANGE) != settings.exchange {
             return Err(OpenError::unusable(path, "it is of another exchange"));
+        }
+        let mode = file.metadata().map_err(OpenError::io("look at", path))?.mode() & 0o7777;
+        if mode != settings.mode || load(header::GROUP) != group_word(settings) {
+            return Err(OpenError::unusable(path, "others are to read it than before"));
         }
         if load(header::CLOSED) != 0 {
             return Err(OpenError::Closed);
@@ -272,6 +276,10 @@ impl Writer {
     pub fn close(self) {
         self.map.words()[header::CLOSED].store(1, Ordering::Release);
     }
+}
+
+fn group_word(settings: &Settings) -> u64 {
+    settings.group.map_or(0, |group| u64::from(group) + 1)
 }
 
 fn check_settings(path: &Path, settings: &Settings) -> Result<(), OpenError> {

@@ -469,7 +469,8 @@ impl<'a> Accountant<'a> {
                 let price = |ticks: Option<i64>| {
                     ticks.map_or_else(|| NULL.to_owned(), |ticks| names::price(instrument, ticks))
                 };
-                let last = |until_us| standing(until_us).last().map(|(_, trade)| trade.price_ticks);
+                let last =
+                    |until_us| standing(until_us).next_back().map(|(_, trade)| trade.price_ticks);
                 let prices = || of_day.iter().map(|trade| trade.price_ticks);
                 let volume = of_day.iter().map(|trade| trade.quantity).sum::<i64>();
                 let turnover =

@@ -13,7 +13,7 @@ use venue::day::{self, Options, Outcome};
 
 use super::migrated_venue_with;
 use super::network::Network;
-use super::subscriber::{DISCONNECTED, Subscriber};
+use super::subscriber::{DISCONNECTED, Subscriber, assert_same_rows};
 
 const DATE: &str = "2026-11-20";
 
@@ -133,7 +133,39 @@ fn a_trading_day_arrives_through_restart_cut_crash_and_update() {
     reports.assert_equal(&venue, "exchange_reports");
     assert_is_a_day(&reports, update.is_some());
     audit::assert_sound(&venue, &[]);
+
+    // The day is closed, and both report the same of it.
+    venue.superuser().run(&format!("SELECT * FROM exchange.close_day('{DATE}')"));
+    reports.wait_until_caught_up(&venue, DISCONNECTED);
+    reports.assert_equal(&venue, "exchange_reports");
+    let (mut at_venue, mut at_reports) = (venue.superuser(), reports.session());
+    for report in REPORTS {
+        let query = format!(
+            "SELECT * FROM exchange.{}",
+            report.replace("{range}", &format!("'{DATE}', '{DATE}'"))
+        );
+        let rows = assert_same_rows(report, at_venue.rows(&query), at_reports.rows(&query));
+        assert!(rows > 0 || report.contains("candidates"), "{report}");
+    }
 }
+
+/// Reports that a reporting database can make.
+const REPORTS: [&str; 14] = [
+    "account_movements({range})",
+    "account_activity({range})",
+    "account_statement(2, {range})",
+    "trade_history({range})",
+    "orders_and_executions({range})",
+    "trade_summary({range})",
+    "net_obligations({range})",
+    "realised_gains({range})",
+    "order_to_trade_ratios({range})",
+    "wash_trade_candidates({range})",
+    "layering_candidates({range})",
+    "large_positions('2026-11-20')",
+    "tax_report(2026)",
+    "settlement_obligations",
+];
 
 fn bust_some(venue: &Venue) {
     let mut superuser = venue.superuser();

@@ -7,8 +7,9 @@
 mod load;
 mod pgbench;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bench::figures::{at_least, at_most, median};
+use bench::sender;
 use postgres::Client;
 use venue::cluster::{Cluster, SUPERUSER};
 
@@ -37,7 +38,8 @@ fn main() -> Result<()> {
     cluster.start()?;
     cluster.create_database(venue::cluster::DATABASE)?;
     let mut client = cluster.connect(venue::cluster::DATABASE, SUPERUSER)?;
-    set_up(&mut client)?;
+    sender::set_up(&mut client, SYMBOLS)?;
+    client.batch_execute("CREATE TABLE one_row (id bigserial PRIMARY KEY, quantity bigint)")?;
     let pgbench = Pgbench::new(&cluster)?;
 
     println!(
@@ -53,22 +55,6 @@ fn main() -> Result<()> {
         "\nthe whole exchange: {SYMBOLS} symbols, half new orders, 45 % cancels, 5 % marketable"
     );
     load::run(&cluster, &mut client, SYMBOLS, plan.load_seconds)
-}
-
-fn set_up(client: &mut Client) -> Result<()> {
-    client.batch_execute("CREATE EXTENSION pg_exchange")?;
-    client.batch_execute(&format!(
-        "SELECT exchange.create_instrument('S' || i, 0.01) FROM generate_series(0, {SYMBOLS} - 1) AS i;
-         SELECT exchange.create_instrument('IDLE', 0.01);
-         SELECT exchange.open_account() FROM generate_series(1, 2);
-         SELECT exchange.verify_account(account_id), exchange.deposit(account_id, 'USD', 1e18)
-         FROM exchange.accounts;
-         SELECT exchange.deposit_shares(account_id, symbol, 1000000000000000)
-         FROM exchange.accounts, exchange.instruments;
-         SELECT exchange.open_market();
-         CREATE TABLE one_row (id bigserial PRIMARY KEY, quantity bigint)"
-    ))
-    .context("the venue cannot be set up")
 }
 
 const PLACE_ORDER: &str = "SELECT * FROM exchange.place_order('IDLE', 'buy', 100.00, 1);";

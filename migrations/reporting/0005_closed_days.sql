@@ -1,0 +1,1 @@
+../../sql/65_closed_days.sql
