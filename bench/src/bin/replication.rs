@@ -116,8 +116,14 @@ fn measure(kind: &Kind, rate: u64, seconds: u64, reach: Option<f64>) -> Result<(
     let senders = sender::start(&cluster, &stream, rate)?;
     let started = Instant::now();
     let mut last = first;
-    while !senders.iter().all(JoinHandle::is_finished) {
-        thread::sleep(Duration::from_secs(1));
+    loop {
+        let until = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < until && !senders.iter().all(JoinHandle::is_finished) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        if senders.iter().all(JoinHandle::is_finished) {
+            break;
+        }
         let now = Position::read(&mut client, &mut reader, kind)?;
         now.print(started, last);
         last = now;
