@@ -525,8 +525,9 @@ fn a_snapshot_and_the_events_after_it_are_the_next_one() {
                  FROM (SELECT symbol, side, price, quantity, orders, 0 AS place FROM before WHERE side IS NOT NULL
                        UNION ALL
                        SELECT symbol, side, price, quantity, orders, ordinality FROM events WHERE event = 'level') AS t
-                 WHERE place >= coalesce((SELECT r.place FROM refreshed AS r WHERE r.symbol = t.symbol), 0)
-                 ORDER BY symbol, side, price, place DESC),
+                 LEFT JOIN refreshed AS r USING (symbol)
+                 WHERE t.place >= coalesce(r.place, 0)
+                 ORDER BY symbol, side, price, t.place DESC),
              expected AS (SELECT symbol, side, price, quantity, orders FROM after WHERE side IS NOT NULL),
              found AS (SELECT * FROM told WHERE quantity > 0)
              (SELECT 'missing', * FROM (TABLE expected EXCEPT ALL TABLE found) AS m)
