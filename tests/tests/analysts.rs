@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use tests::{SharedVenue, Venue};
@@ -134,7 +135,12 @@ fn the_cookbook_shows_what_comes() {
 }
 
 /// A Python with what the examples need, made when that changes.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(make_python).clone()
+}
+
+fn make_python() -> PathBuf {
     let requirements = project().join("examples/requirements.txt");
     let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples");
     let python = environment.join("bin/python");

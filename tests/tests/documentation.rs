@@ -1,12 +1,12 @@
 //! The SQL of the documentation runs.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 
 use crate::replication::migrated_venue;
-use tests::Venue;
+use tests::{Venue, wait_until};
 use venue::cluster::{DATABASE, SUPERUSER};
 
 /// Runs on a venue that has traded, and shows what comes: see [`crate::analysts`].
@@ -204,4 +204,80 @@ LINE 2: FROM exchange.nothing;
 ```";
     let shown = (3, "ERROR:  relation \"exchange.nothing\" does not exist".to_owned());
     assert_eq!(shown_errors(markdown), [shown]);
+}
+
+/// The programs in Python of a document.
+fn programs(markdown: &str) -> Vec<String> {
+    let blocks = markdown.split("\n```python\n").skip(1);
+    blocks.map(|block| block.split("\n```").next().unwrap_or_default().to_owned()).collect()
+}
+
+/// A program that runs for as long as this lives.
+struct Program(Child);
+
+impl Program {
+    fn start(venue: &Venue, program: &str) -> Self {
+        let child = Command::new(crate::analysts::python())
+            .args(["-u", "-c", program])
+            .env("PGHOST", venue.cluster().socket_directory())
+            .env("PGPORT", venue.cluster().port().to_string())
+            .env("PGUSER", SUPERUSER)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python can be run");
+        Self(child)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended with an error already, which it printed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_programs_of_the_documentation_run() {
+    let venue = migrated_venue();
+    let mut session = venue.superuser();
+    session.run("SELECT exchange.open_market()");
+    let markdown = fs::read_to_string(project().join("docs/market_data.md")).expect("it is there");
+    let programs = programs(&markdown);
+    let [listener, recorder] = programs.as_slice() else { panic!("other programs: {programs:#?}") };
+
+    // What the second one follows, and where it writes.
+    for made in ["CREATE TABLE traded ", "SELECT exchange.create_consumer('recorder');"] {
+        let statement = markdown.lines().find(|line| line.starts_with(made));
+        session.run(statement.unwrap_or_else(|| panic!("it does not say: {made}")));
+    }
+    let mut listener = Program::start(&venue, listener);
+    let _recorders = [Program::start(&venue, recorder), Program::start(&venue, recorder)];
+    wait_until("the programs are there", || {
+        session.is_true(
+            "SELECT (SELECT count(*) = 2 FROM exchange.consumer_members WHERE name = 'recorder')
+                AND EXISTS (SELECT FROM pg_stat_activity
+                            WHERE state = 'idle' AND query LIKE '%events_after%' AND pid <> pg_backend_pid())",
+        )
+    });
+    for symbol in ["AAPL", "MSFT", "AAPL"] {
+        session.place(&format!("'{symbol}', 'sell', 300, 5"));
+        session.place(&format!("'{symbol}', 'buy', 300, 5"));
+    }
+
+    let lines = BufReader::new(listener.0.stdout.take().expect("it was asked for")).lines();
+    let told: Vec<String> = lines
+        .map(|line| line.expect("it prints UTF-8"))
+        .filter(|line| line.contains("trade"))
+        .take(2)
+        .collect();
+    let tape = session.rows(
+        "SELECT sequence, event, price, quantity FROM exchange.events_after(0, 'AAPL')
+         WHERE event = 'trade'",
+    );
+    assert_eq!(told, tape.iter().map(|row| row.replace('|', " ")).collect::<Vec<_>>());
+    let recorded = "SELECT sequence, symbol, price, quantity FROM traded ORDER BY sequence";
+    wait_until("every trade is recorded", || session.rows(recorded).len() >= 3);
+    assert_eq!(session.rows(recorded).len(), 3, "{:?}", session.rows(recorded));
 }

@@ -182,6 +182,10 @@ fn a_second_run_completes_migrations_that_failed() {
     fs::create_dir(&folder).unwrap();
     for entry in fs::read_dir(migrate::project_migrations()).unwrap() {
         let entry = entry.unwrap();
+        // Those of reporting databases are not the venue's.
+        if entry.file_type().unwrap().is_dir() {
+            continue;
+        }
         let mut text = fs::read_to_string(entry.path()).unwrap();
         if entry.file_name().to_str().unwrap().starts_with("0003") {
             text.push_str("SELECT 1 / 0;\n");
@@ -206,7 +210,7 @@ fn a_second_run_completes_migrations_that_failed() {
     let not_ready = "SELECT count(*) FROM exchange.accounts
                      WHERE status <> 'verified' OR fee_schedule_id IS NULL";
     assert_eq!(one::<i64>(&mut client, not_ready), 0);
-    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM pg_publication"), 1);
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM pg_publication"), 3);
 }
 
 const STREAM: &str = "seq,op,id,side,price,qty,row,expect

@@ -1,7 +1,6 @@
 //! The publisher: keeps the books on the boards, behind what is durable.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use matcher::{Engine, Event, InstrumentId, Side, View};
 use pgrx::Spi;
@@ -11,12 +10,9 @@ use super::follower::Follower;
 use super::journal::Batch;
 use super::recovery::{self, Bounds};
 use super::{Post, one_moment, transaction};
+use crate::settings;
 use crate::shared::boards::Heading;
 use crate::shared::control::WorkerState;
-
-/// How long changes gather before the boards show them: less than anybody sees, and
-/// under load a small part of the wake-ups.
-const PAUSE: Duration = Duration::from_millis(1);
 
 /// The work of the publisher.
 pub fn run(post: Post) -> ! {
@@ -41,7 +37,10 @@ pub fn run(post: Post) -> ! {
         publication.follow(durable);
         publication.show_touched();
         control.published.advance(publication.follower.sequence());
-        post.nap(PAUSE, || control.published.is_awaited());
+        let interval = settings::publication_interval();
+        if !interval.is_zero() {
+            post.nap(interval, || control.published.is_awaited());
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! figure is the median of the turns. Absolute figures are of this machine, with the load
 //! generator on the same cores.
 
+mod colocated;
 mod load;
 mod pgbench;
 
@@ -51,6 +52,10 @@ fn main() -> Result<()> {
     arrays(&pgbench, &plan)?;
     println!("\nlatency of place_order, durable, at 10,000 orders/s");
     latency(&pgbench, &mut client, &plan)?;
+    println!(
+        "\nfrom the answer to an order to the event in the colocated feed, one order at a time"
+    );
+    colocated::run(&cluster, &mut client, 400 * plan.turns)?;
     println!(
         "\nthe whole exchange: {SYMBOLS} symbols, half new orders, 45 % cancels, 5 % marketable"
     );
