@@ -34,8 +34,6 @@ static FEED_FILE: GucSetting<Option<CString>> =
 static FEED_SLOTS: GucSetting<i32> = GucSetting::<i32>::new(262_144);
 static FEED_GROUP: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static NOTIFY: GucSetting<bool> = GucSetting::<bool>::new(true);
-// Less than anybody sees, and under load a small part of the wake-ups.
-static PUBLICATION_INTERVAL_US: GucSetting<i32> = GucSetting::<i32>::new(1_000);
 // Long enough for short-lived orders to come and go as one row, short enough that nobody
 // who looks at a table notices.
 static PROJECTION_INTERVAL_MS: GucSetting<i32> = GucSetting::<i32>::new(20);
@@ -206,16 +204,6 @@ pub fn define() {
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
-        c"exchange.publication_interval_us",
-        c"For how many microseconds what is durable gathers before the books and the colocated feed show it.",
-        c"0: not at all, which takes the publisher a wake-up for each commit of the journal.",
-        &PUBLICATION_INTERVAL_US,
-        0,
-        1_000_000,
-        GucContext::Sighup,
-        GucFlags::default(),
-    );
-    GucRegistry::define_int_guc(
         c"exchange.projection_interval",
         c"How long the projector collects changes before it writes them to the tables.",
         c"",
@@ -319,11 +307,6 @@ pub fn feed_slots() -> u64 {
 /// Whether listeners are notified.
 pub fn notify() -> bool {
     NOTIFY.get()
-}
-
-/// How long the publisher lets changes gather.
-pub fn publication_interval() -> std::time::Duration {
-    std::time::Duration::from_micros(PUBLICATION_INTERVAL_US.get() as u64)
 }
 
 /// How long the projector collects.

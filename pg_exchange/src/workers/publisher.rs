@@ -10,7 +10,6 @@ use super::follower::Follower;
 use super::journal::Batch;
 use super::recovery::{self, Bounds};
 use super::{Post, one_moment, transaction};
-use crate::settings;
 use crate::shared::boards::Heading;
 use crate::shared::control::WorkerState;
 
@@ -37,10 +36,6 @@ pub fn run(post: Post) -> ! {
         publication.follow(durable);
         publication.show_touched();
         control.published.advance(publication.follower.sequence());
-        let interval = settings::publication_interval();
-        if !interval.is_zero() {
-            post.nap(interval, || control.published.is_awaited());
-        }
     }
 }
 
