@@ -17,6 +17,8 @@ pub const DISCONNECTED: &[&str] = &[
     "terminating logical replication worker due to timeout",
     "could not receive list of replicated tables",
     "could not start WAL streaming",
+    // The worker that was cut off has not ended yet when the next one begins, which tries again.
+    "is already active for PID",
 ];
 
 /// What the venue answers the copy of a table now and then, where its catalog changes at that moment:
