@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use feed::codec::Head;
-use feed::{BestPrice, Change, Event, Kind};
-use matcher::{Instrument, InstrumentId, Sequence, Symbol};
+use feed::{BestPrice, Book, Change, Event, Kind};
+use matcher::{Instrument, InstrumentId, Sequence, Side, Symbol};
 use pgrx::pg_sys::{self, Datum};
 use pgrx::{PgSqlErrorCode, Spi};
 
@@ -155,22 +155,21 @@ pub fn depth_history(call: Call) -> Datum {
     let moments = moments(from_us, to_us.min(end_of_data_us()), step);
 
     let mut rows = call.rows();
-    let mut book: [BTreeMap<i64, (i64, u32)>; 2] = Default::default();
+    let mut book = Book::default();
     let mut due = moments.into_iter().peekable();
-    let mut show = |at_us: i64, book: &[BTreeMap<i64, (i64, u32)>; 2]| {
-        let [bids, asks] = book;
-        let sums = |side: &mut dyn Iterator<Item = (&i64, &(i64, u32))>| {
+    let mut show = |at_us: i64, book: &Book| {
+        let sums = |side: Side| {
             let mut best = None;
             let (mut quantity, mut orders) = (0, 0);
-            for (price_ticks, level) in side.take(levels) {
-                best.get_or_insert(*price_ticks);
-                quantity += level.0;
-                orders += i64::from(level.1);
+            for level in book.levels(side).take(levels) {
+                best.get_or_insert(level.price_ticks);
+                quantity += level.quantity;
+                orders += i64::from(level.orders);
             }
             (best, quantity, orders)
         };
-        let (bid, bid_quantity, bid_orders) = sums(&mut bids.iter().rev());
-        let (ask, ask_quantity, ask_orders) = sums(&mut asks.iter());
+        let (bid, bid_quantity, bid_orders) = sums(Side::Buy);
+        let (ask, ask_quantity, ask_orders) = sums(Side::Sell);
         rows.add_made(|| {
             [
                 Some(Datum::from(at_us)),
@@ -191,16 +190,7 @@ pub fn depth_history(call: Call) -> Datum {
         while let Some(at_us) = due.next_if(|at_us| *at_us < event.time_us) {
             show(at_us, &book);
         }
-        match event.change {
-            Change::Refresh => book = Default::default(),
-            Change::Level { side, price_ticks, quantity: 0, .. } => {
-                book[side as usize].remove(&price_ticks);
-            }
-            Change::Level { side, price_ticks, quantity, orders } => {
-                book[side as usize].insert(price_ticks, (quantity, orders));
-            }
-            _ => {}
-        }
+        book.apply(&event.change);
         if due.peek().is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     due.for_each(|at_us| show(at_us, &book));

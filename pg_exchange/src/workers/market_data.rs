@@ -9,6 +9,7 @@ use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 use pgrx::pg_sys::{self, Datum};
 use pgrx::{FromDatum, IntoDatum, Spi};
 
+use super::busts::timestamp;
 use crate::datum;
 use crate::relation::Writer;
 
@@ -117,16 +118,10 @@ impl Place {
             "SELECT first_sequence FROM exchange.market_data
              WHERE has_refresh AND first_at OPERATOR(pg_catalog.<) $1
              ORDER BY first_at DESC, first_sequence DESC LIMIT 1",
-            &[time_argument(from_us)],
+            &[timestamp(from_us)],
         );
         Self { first_sequence: first.unwrap_or(0), before_us }
     }
-}
-
-/// A `timestamptz` of microseconds since 2000-01-01 UTC.
-fn time_argument(time_us: i64) -> DatumWithOid<'static> {
-    // SAFETY: that is what a timestamptz is.
-    unsafe { DatumWithOid::new(time_us, pg_sys::TIMESTAMPTZOID) }
 }
 
 /// The one value of a query of `exchange.market_data`, if it has any.
@@ -194,7 +189,7 @@ fn read_blocks(first_sequence: i64, before_us: i64) -> Vec<Block> {
                    AND first_at OPERATOR(pg_catalog.<) $2
                  ORDER BY first_sequence LIMIT 64",
                 None,
-                &[first_sequence.into(), time_argument(before_us)],
+                &[first_sequence.into(), timestamp(before_us)],
             )?
             .map(|row| {
                 let first_at = row.get::<TimestampWithTimeZone>(2)?;
