@@ -11,6 +11,7 @@
 mod datum;
 mod drop_database;
 mod errors;
+mod extension;
 mod money;
 mod numeric;
 mod price;
@@ -19,6 +20,7 @@ mod relation;
 mod settings;
 mod shared;
 mod sql;
+mod statements;
 mod workers;
 
 use pgrx::pg_sys;
@@ -41,7 +43,7 @@ pub extern "C-unwind" fn _PG_init() {
         PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
         pg_sys::shmem_startup_hook = Some(create_memory);
     }
-    drop_database::register();
+    statements::register();
     workers::register_launcher();
 }
 

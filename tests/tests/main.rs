@@ -26,3 +26,4 @@ mod reports;
 mod semantics;
 mod sessions;
 mod tables_and_market_data;
+mod upgrades;

@@ -8,6 +8,7 @@ use super::labels;
 use super::venue::{self, Venue};
 use crate::datum::text;
 use crate::errors::required;
+use crate::extension;
 use crate::shared::control::Role;
 use crate::shared::statistics::Quantiles;
 
@@ -32,7 +33,11 @@ pub fn statistics(call: Call) -> Datum {
             .into_iter()
             .chain([p50, p99, p999, quantiles.max].map(|us| double(us).filter(|_| some)))
     };
-    let halted = control.halted();
+    // Where no venue is served, that may be because this database has none that could be.
+    let halted = control.halted().or_else(|| {
+        let extension = extension::find().filter(|extension| !extension.is_served())?;
+        control.venue().is_none().then(|| extension.mismatch())
+    });
     let (phase, trade_date) = control.market();
     let market = if halted.is_some() { "halted" } else { labels::MARKET_PHASES[phase as usize] };
     let next_step = shared.timetable.next_step();
@@ -69,7 +74,7 @@ pub fn statistics(call: Call) -> Datum {
     for (place, column) in row.iter_mut().zip(columns) {
         *place = column;
     }
-    call.rows().add(row);
+    call.rows().add_as_declared(row);
     call.null()
 }
 
@@ -86,7 +91,7 @@ pub fn worker_states(call: Call) -> Datum {
     for role in Role::ALL {
         let worker = shared.control.worker(role);
         let pid = worker.pid();
-        rows.add([
+        rows.add_as_declared([
             Some(text(role.name())),
             (pid != 0).then(|| Datum::from(pid)),
             Some(text(worker.state().name())),

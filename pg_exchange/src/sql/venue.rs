@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::call::Call;
 use crate::errors::raise;
+use crate::extension;
 use crate::settings;
 use crate::shared::bell::Cursor;
 use crate::shared::control::Role;
@@ -55,6 +56,9 @@ impl Venue {
         if venue.is_ready() {
             venue.check();
             return venue;
+        }
+        if let Some(extension) = extension::find().filter(|extension| !extension.is_served()) {
+            extension.refuse();
         }
         let deadline = Instant::now() + settings::order_timeout();
         while !venue.is_ready() {
