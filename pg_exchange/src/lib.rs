@@ -8,6 +8,7 @@
 //!
 //! See ARCHITECTURE.md for the way of an order.
 
+mod completeness;
 mod datum;
 mod drop_database;
 mod errors;
@@ -45,7 +46,11 @@ pub extern "C-unwind" fn _PG_init() {
         pg_sys::shmem_startup_hook = Some(create_memory);
     }
     statements::register();
-    workers::register_launcher();
+    // pg_upgrade moves the tables of an exchange: nobody may write, or hold the database, meanwhile.
+    // SAFETY: a flag of this process.
+    if !unsafe { pg_sys::IsBinaryUpgrade } {
+        workers::register_launcher();
+    }
 }
 
 static mut PREVIOUS_REQUEST: pg_sys::shmem_request_hook_type = None;

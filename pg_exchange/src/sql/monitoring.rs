@@ -6,6 +6,7 @@ use super::call::Call;
 use super::functions::SIGNATURES;
 use super::labels;
 use super::venue::{self, Venue};
+use crate::completeness::{self, Completeness};
 use crate::datum::text;
 use crate::errors::required;
 use crate::extension;
@@ -35,8 +36,14 @@ pub fn statistics(call: Call) -> Datum {
     };
     // Where no venue is served, that may be because this database has none that could be.
     let halted = control.halted().or_else(|| {
-        let extension = extension::find().filter(|extension| !extension.is_served())?;
-        control.venue().is_none().then(|| extension.mismatch())
+        if control.venue().is_some() {
+            return None;
+        }
+        let extension = extension::find()?;
+        if !extension.is_served() {
+            return Some(extension.mismatch());
+        }
+        (completeness::look()? == Completeness::Partial).then(|| completeness::PARTIAL.to_owned())
     });
     let (phase, trade_date) = control.market();
     let market = if halted.is_some() { "halted" } else { labels::MARKET_PHASES[phase as usize] };

@@ -8,6 +8,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use rustc_hash::FxHashMap;
 
 use super::call::Call;
+use crate::completeness::{self, Completeness};
 use crate::errors::raise;
 use crate::extension;
 use crate::settings;
@@ -59,6 +60,14 @@ impl Venue {
         }
         if let Some(extension) = extension::find().filter(|extension| !extension.is_served()) {
             extension.refuse();
+        }
+        if completeness::look() == Some(Completeness::Partial) {
+            raise(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                completeness::PARTIAL,
+                "The exchange is closed until all of them are there.",
+                completeness::PARTIAL_HINT,
+            );
         }
         let deadline = Instant::now() + settings::order_timeout();
         while !venue.is_ready() {
@@ -112,8 +121,8 @@ impl Venue {
             raise(
                 PgSqlErrorCode::ERRCODE_CANNOT_CONNECT_NOW,
                 "the exchange was closed during the call",
-                "pg_exchange was dropped, and with it what was not durable yet.",
-                "CREATE EXTENSION pg_exchange; makes a new exchange.",
+                "pg_exchange was dropped, and with it what was not durable yet; or its tables are restored from a dump.",
+                "CREATE EXTENSION pg_exchange; makes a new exchange; one that is restored opens by itself.",
             );
         }
     }

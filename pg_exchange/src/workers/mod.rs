@@ -197,9 +197,10 @@ impl Post {
         }
     }
 
-    /// The extension is gone: everybody ends, and waits for the next one.
+    /// The extension is gone, or its tables are another exchange's: everybody ends, and waits for the
+    /// next one.
     fn close_venue(&self) -> ! {
-        pgrx::log!("exchange {}: pg_exchange was dropped", self.role.name());
+        pgrx::log!("exchange {}: pg_exchange was dropped, or is restored", self.role.name());
         self.shared.control.close_venue();
         end();
     }
