@@ -25,4 +25,5 @@ mod replication;
 mod reports;
 mod semantics;
 mod sessions;
+mod standby;
 mod tables_and_market_data;
