@@ -9,6 +9,7 @@ mod consumers;
 mod crash;
 mod documentation;
 mod exactly_once;
+mod failover;
 mod feed_handlers;
 mod fixtures;
 mod lifecycle;
