@@ -79,3 +79,51 @@ GRANT EXECUTE ON FUNCTION
     exchange.order_book_at(text, timestamptz, integer),
     exchange.order_book_at(text, bigint, integer)
 TO PUBLIC, exchange_admin;
+
+-- Monitoring
+COMMENT ON COLUMN exchange.workers.state IS 'stopped, waiting (for the extension to be created), recovering, running, or following (the matcher of a standby).';
+
+CREATE OR REPLACE VIEW exchange.status AS
+    SELECT item, value
+    FROM exchange.statistics() AS s
+    CROSS JOIN LATERAL (
+        SELECT string_agg(format('%s %s', w.worker, w.state), ', ') AS states FROM exchange.worker_states() AS w
+    ) AS w
+    CROSS JOIN LATERAL (VALUES
+        ('server', CASE WHEN pg_is_in_recovery()
+            THEN 'a standby, with all that was committed until ' || coalesce(pg_last_xact_replay_timestamp()::text, 'its copy was made')
+            ELSE 'takes orders' END),
+        ('market', s.market),
+        ('halted because', s.halted_because),
+        ('trade date', s.trade_date::text),
+        ('next phase', s.next_phase || ' at ' || s.next_phase_at),
+        ('workers', w.states),
+        ('matched', s.matched::text),
+        ('durable', format('%s (%s behind)', s.durable, s.matched - s.durable)),
+        ('published', format('%s (%s behind)', s.published, s.matched - s.published)),
+        ('projected', format('%s (%s behind)', s.projected, s.matched - s.projected)),
+        ('ring', format('%s of %s slots used', s.ring_used, s.ring_slots)),
+        ('open orders', s.open_orders::text),
+        ('commands', format('%s (%s a second)', s.commands, round(s.commands_per_second))),
+        ('trades', s.trades::text),
+        ('latency, matched', CASE WHEN s.matched_answers > 0 THEN
+            format('p50 %s µs, p99 %s µs, p99.9 %s µs, max %s µs over %s calls',
+                   round(s.matched_latency_us_p50), round(s.matched_latency_us_p99),
+                   round(s.matched_latency_us_p999), round(s.matched_latency_us_max), s.matched_answers) END),
+        ('latency, durable', CASE WHEN s.durable_answers > 0 THEN
+            format('p50 %s µs, p99 %s µs, p99.9 %s µs, max %s µs over %s calls',
+                   round(s.durable_latency_us_p50), round(s.durable_latency_us_p99),
+                   round(s.durable_latency_us_p999), round(s.durable_latency_us_max), s.durable_answers) END)
+    ) AS v (item, value)
+    WHERE value IS NOT NULL
+    UNION ALL
+    (SELECT 'slot ' || r.slot_name,
+            CASE
+                WHEN r.wal_status = 'lost' THEN 'lost: the subscriber must copy the tables anew, see docs/replication.md'
+                ELSE format('%s, %s behind, keeps %s of WAL', CASE WHEN r.active THEN 'active' ELSE 'inactive' END,
+                            pg_size_pretty(coalesce(r.behind_bytes, r.retained_bytes)), pg_size_pretty(r.retained_bytes))
+                     || CASE WHEN r.wal_status = 'unreserved' THEN ', is lost at the next checkpoint'
+                             ELSE coalesce(format(', is lost after %s more', pg_size_pretty(r.bytes_until_lost)), '') END
+            END
+     FROM exchange.replication_slots AS r
+     ORDER BY r.slot_name);

@@ -92,7 +92,7 @@ fn an_update_keeps_every_row() {
             "SELECT count(DISTINCT status) = 6 FROM exchange.orders",
             "SELECT count(*) > 5 FROM exchange.trades WHERE in_auction",
             "SELECT count(*) > 3 FROM exchange.trades WHERE busted_at IS NOT NULL",
-            "SELECT count(*) > 100 FROM exchange.client_orders",
+            "SELECT count(*) > 50 FROM exchange.client_orders",
             "SELECT count(*) = 1 FROM exchange.closed_days",
             "SELECT count(*) > 0 FROM exchange.settlement_obligations WHERE status = 'settled'",
             "SELECT count(*) = 2 FROM exchange.consumer_settings",
