@@ -1,7 +1,7 @@
 //! Following the commands: from the ring as long as it holds them, else from the journal.
 
 use matcher::engine::PREFETCH_BATCH;
-use matcher::{Command, Engine, Event, Outcome, Sequence, Stamp};
+use matcher::{Command, Engine, Event, Outcome, Sequence, Stamp, View};
 
 use super::journal::{self, Batch};
 use super::{Post, transaction};
@@ -63,6 +63,12 @@ impl Follower {
                     stamp.sequence,
                     self.sequence()
                 ));
+            }
+            if stamp.time_us < self.engine.counters().time_us {
+                return Err(format!("command {} is earlier than the one before", stamp.sequence));
+            }
+            if *command != Command::AdvanceClock && self.engine.next_due_us() <= stamp.time_us {
+                return Err(format!("command {} comes before what was due", stamp.sequence));
             }
             if let Err(refusal) = self.engine.check(command) {
                 return Err(format!("command {} is refused: {refusal:?}", stamp.sequence));

@@ -68,13 +68,12 @@ const ROWS_AFTER: &str = "
     ORDER BY first_sequence
     LIMIT 64";
 
-/// The next commands after `sequence`, some rows of them; none if there are none. In a
-/// transaction. A row that is damaged or missing is an error that names it.
-pub fn read_after(sequence: Sequence) -> Result<Vec<Batch>, String> {
-    let next = sequence + 1;
-    let rows = Spi::connect(|client| -> Result<Vec<Row>, pgrx::spi::SpiError> {
+/// The row of a command and those after it, some of them, whatever is wrong with them; none after
+/// the last one. In a transaction.
+pub fn rows_from(sequence: Sequence) -> Result<Vec<Row>, pgrx::spi::SpiError> {
+    Spi::connect(|client| {
         client
-            .select(ROWS_AFTER, None, &[(next as i64).into()])?
+            .select(ROWS_AFTER, None, &[(sequence as i64).into()])?
             .map(|row| {
                 Ok(Row {
                     first_sequence: row.get::<i64>(1)?.unwrap_or_default() as u64,
@@ -87,7 +86,13 @@ pub fn read_after(sequence: Sequence) -> Result<Vec<Batch>, String> {
             })
             .collect()
     })
-    .map_err(|error| format!("the journal cannot be read: {error}"))?;
+}
+
+/// The next commands after `sequence`, some rows of them; none if there are none. In a
+/// transaction. A row that is damaged or missing is an error that names it.
+pub fn read_after(sequence: Sequence) -> Result<Vec<Batch>, String> {
+    let next = sequence + 1;
+    let rows = rows_from(next).map_err(|error| format!("the journal cannot be read: {error}"))?;
     let mut expected = next;
     let mut batches = Vec::new();
     for row in rows {
@@ -108,21 +113,31 @@ pub fn read_after(sequence: Sequence) -> Result<Vec<Batch>, String> {
     Ok(batches)
 }
 
-struct Row {
-    first_sequence: Sequence,
-    last_sequence: Sequence,
+/// A row as it stands there.
+pub struct Row {
+    /// Of the first command.
+    pub first_sequence: Sequence,
+    /// Of the last one, as the row says.
+    pub last_sequence: Sequence,
     first_time_us: i64,
-    event_hash: u64,
+    /// The running hash over all events up to its end, as the row says.
+    pub event_hash: u64,
     checksum: i64,
     commands: Vec<u8>,
 }
 
 impl Row {
-    fn decode(&self) -> Result<Batch, String> {
+    /// Whether the checksum is that of the commands.
+    pub fn is_whole(&self) -> bool {
+        i64::from(crc32c::crc32c(&self.commands)) == self.checksum
+    }
+
+    /// Its commands, if it is what it says.
+    pub fn decode(&self) -> Result<Batch, String> {
         let damaged = |what: &str| {
             format!("the journal row of command {} is damaged: {what}", self.first_sequence)
         };
-        if i64::from(crc32c::crc32c(&self.commands)) != self.checksum {
+        if !self.is_whole() {
             return Err(damaged("its checksum differs"));
         }
         let first = Stamp { sequence: self.first_sequence, time_us: self.first_time_us };

@@ -10,6 +10,7 @@ use matcher::{
 use pgrx::pg_sys;
 
 use super::follower::Follower;
+use super::marks::Records;
 use super::patience::Patience;
 use super::projection::Projection;
 use super::recovery::{self, Bounds};
@@ -149,9 +150,15 @@ fn settle_bounds(post: Post) {
     // Open orders that do not fit the new bounds halt the market; the old ones stay on
     // record, so that other ones can be set.
     let Some(fits) = one_moment(|| recovery::load(settings)) else { post.close_venue() };
-    post.or_halt(fits.map(|_| ()));
+    let records = Records::of(&post.or_halt(fits).engine);
     projection.bounds = settings;
-    transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
+    let written = transaction(|| {
+        projection.write()?;
+        // Who replays the journal has to know from where on they hold.
+        records.keep(settings);
+        Some(())
+    });
+    written.unwrap_or_else(|| post.close_venue());
 }
 
 /// The engine as it was after the last command that was executed: from the tables, the

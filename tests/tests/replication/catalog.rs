@@ -6,11 +6,14 @@ use super::subscriber::Subscriber;
 use venue::cluster::{DATABASE, SUPERUSER};
 
 /// Tables that reporting databases do not get.
-const NOT_FOR_REPORTS: [&str; 6] = [
+const NOT_FOR_REPORTS: [&str; 8] = [
     // Every command: what it did is in the tables. It has a publication of its own.
     "journal",
     // Every public event, the same.
     "market_data",
+    // Where a replay of the journal can begin.
+    "replay_mark_parts",
+    "replay_marks",
     // What retries are answered, for a while.
     "client_orders",
     // Where those who read the public events of this server are.
