@@ -79,6 +79,7 @@ GRANT EXECUTE ON FUNCTION
 TO exchange_analyst, exchange_reporter;
 
 GRANT EXECUTE ON FUNCTION
+    exchange.day_partitions(),
     exchange.last_sequence_before(timestamptz),
     exchange.audit_trail(bigint),
     exchange.audit_trails(date, date),
