@@ -23,6 +23,7 @@ mod public_events;
 mod rate_limits;
 mod replication;
 mod reports;
+mod retention;
 mod semantics;
 mod sessions;
 mod tables_and_market_data;

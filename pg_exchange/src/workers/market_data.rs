@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use feed::codec::Head;
 use feed::{Change, Disclosure, Event, codec};
 use matcher::{Engine, Sequence, Stamp};
+use pgrx::Spi;
 use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 use pgrx::pg_sys::{self, Datum};
-use pgrx::Spi;
 
 use super::now_us;
 use crate::datum::{self, timestamp};
@@ -117,7 +117,7 @@ impl Place {
         let last = last_block(
             "first_sequence OPERATOR(pg_catalog.<=) $1",
             "first_sequence DESC",
-            &sequence.into(),
+            || sequence.into(),
             now_us(),
         );
         Self::from(last, END_OF_TIME_US)
@@ -128,7 +128,7 @@ impl Place {
         let last = last_block(
             "has_refresh AND first_at OPERATOR(pg_catalog.<) $1",
             "first_at DESC, first_sequence DESC",
-            &timestamp(from_us),
+            || timestamp(from_us),
             from_us,
         );
         Self::from(last, before_us)
@@ -145,7 +145,7 @@ impl Place {
 fn last_block(
     condition: &str,
     order: &str,
-    argument: &DatumWithOid<'_>,
+    argument: impl Fn() -> DatumWithOid<'static>,
     near_us: i64,
 ) -> Option<(i64, i64)> {
     let query = format!(
@@ -154,8 +154,10 @@ fn last_block(
     );
     [near_us.saturating_sub(RECENT_US), BEGIN_OF_TIME_US].into_iter().find_map(|from_us| {
         let read = Spi::connect(|client| -> Result<_, pgrx::spi::SpiError> {
-            let mut rows = client.select(&query, Some(1), &[argument.clone(), timestamp(from_us)])?;
-            let Some(row) = rows.next() else { return Ok(None) };
+            let arguments = [argument(), timestamp(from_us)];
+            let Some(row) = client.select(query.as_str(), Some(1), &arguments)?.next() else {
+                return Ok(None);
+            };
             Ok(row.get::<i64>(1)?.zip(row.get::<TimestampWithTimeZone>(2)?))
         });
         let found = read.unwrap_or_else(|error| panic!("{UNREADABLE}: {error}"));
@@ -209,7 +211,7 @@ pub fn last_time_us() -> Option<i64> {
     let last = last_block(
         "first_sequence OPERATOR(pg_catalog.>=) $1",
         "first_sequence DESC",
-        &0i64.into(),
+        || 0i64.into(),
         now_us(),
     )?;
     let blocks = read_blocks(last.0, last.1, END_OF_TIME_US);
@@ -241,7 +243,7 @@ fn read_blocks(first_sequence: i64, first_us: i64, before_us: i64) -> Vec<Block>
                 &[first_sequence.into(), timestamp(first_us), timestamp(before_us)],
             )?
             .map(|row| {
-                let time_us = |column| {
+                let time_us = |column| -> Result<i64, pgrx::spi::SpiError> {
                     let at = row.get::<TimestampWithTimeZone>(column)?;
                     Ok(at.map_or(0, pg_sys::TimestampTz::from))
                 };
