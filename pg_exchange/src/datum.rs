@@ -161,3 +161,9 @@ pub fn timestamp(time_us: i64) -> DatumWithOid<'static> {
     // SAFETY: that is what a timestamptz is.
     unsafe { DatumWithOid::new(time_us, pg_sys::TIMESTAMPTZOID) }
 }
+
+/// A `timestamptz` as SQL writes it.
+pub fn time_text(time_us: i64) -> String {
+    // SAFETY: a formatting function of PostgreSQL's; its buffer is copied at once.
+    unsafe { CStr::from_ptr(pg_sys::timestamptz_to_str(time_us)).to_string_lossy().into_owned() }
+}
