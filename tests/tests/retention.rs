@@ -28,11 +28,8 @@ fn trade(session: &mut Session, symbol: &str) {
 /// next day.
 const MISPLACED: &str = "
     WITH placed AS (
-        SELECT tableoid, timestamptz '2000-01-01 00:00Z' + c.us * interval '1 us' AS at
-        FROM exchange.journal AS j
-        CROSS JOIN LATERAL (
-            SELECT (extract(epoch FROM c.at) * 1000000)::bigint - 946684800000000 AS us
-            FROM exchange.decode_journal(j.commands, j.first_sequence, j.first_time_us) AS c) AS c
+        SELECT j.tableoid, c.at FROM exchange.journal AS j
+        CROSS JOIN LATERAL exchange.decode_journal(j.commands, j.first_sequence, j.first_time_us) AS c
         UNION ALL SELECT tableoid, first_at FROM exchange.market_data
         UNION ALL SELECT tableoid, last_at FROM exchange.market_data
         UNION ALL SELECT tableoid, executed_at FROM exchange.trades
