@@ -4,7 +4,7 @@ use matcher::{Command, Sequence, Stamp, codec};
 use pgrx::Spi;
 use pgrx::pg_sys::Datum;
 
-use crate::relation::Writer;
+use crate::days::DayWriter;
 use crate::shared::ring::Entry;
 
 /// Some commands in their order, and the engine's hash after the last one.
@@ -19,10 +19,17 @@ pub struct Batch {
 /// Commands of one row: little enough to be decoded in a moment, enough that the row
 /// itself costs next to nothing.
 const COMMANDS_PER_ROW: usize = 4096;
+const DAY_US: i64 = 86_400_000_000;
 
-/// Writes commands, in as many rows as they need.
-pub fn write(journal: &mut Writer, entries: &[Entry]) {
-    for row in entries.chunks(COMMANDS_PER_ROW) {
+/// Writes commands, in as many rows as they need, each of one day. `None` if the table is not there.
+pub fn write(entries: &[Entry]) -> Option<()> {
+    let mut journal = DayWriter::new("journal");
+    let mut rest = entries;
+    while let Some(first) = rest.first() {
+        let end_of_day_us = journal.end_of_day_us(first.stamp.time_us)?;
+        let row = &rest[..rest.len().min(COMMANDS_PER_ROW)];
+        let row = &row[..row.partition_point(|entry| entry.stamp.time_us < end_of_day_us)];
+        rest = &rest[row.len()..];
         let (first, last) = (row[0].stamp, row[row.len() - 1]);
         let mut commands = Vec::with_capacity(row.len() * 24);
         let mut time_us = first.time_us;
@@ -32,6 +39,7 @@ pub fn write(journal: &mut Writer, entries: &[Entry]) {
             time_us = entry.stamp.time_us;
         }
         journal.insert(
+            first.time_us,
             [
                 Some(Datum::from(first.sequence)),
                 Some(Datum::from(last.stamp.sequence)),
@@ -40,40 +48,106 @@ pub fn write(journal: &mut Writer, entries: &[Entry]) {
                 Some(Datum::from(crc32c::crc32c(&commands))),
                 Some(crate::datum::bytes(&commands)),
             ],
-            &mut |_| (),
-        );
+        )?;
     }
+    journal.close();
+    Some(())
 }
 
 /// The last command in the journal; 0 for none. In a transaction.
 pub fn last_sequence() -> Sequence {
-    // Not `Spi::get_one`, which takes a transaction id: a standby has none to give.
-    let last = Spi::connect(|client| -> Result<Option<i64>, pgrx::spi::SpiError> {
-        let query =
-            "SELECT last_sequence FROM exchange.journal ORDER BY first_sequence DESC LIMIT 1";
-        client.select(query, Some(1), &[])?.next().map_or(Ok(None), |row| row.get(1))
-    });
-    match last {
-        Ok(last) => last.unwrap_or(0) as Sequence,
+    match row_of(Sequence::MAX) {
+        Ok(row) => row.map_or(0, |row| row.last_sequence),
         Err(error) => panic!("the journal cannot be read: {error}"),
     }
 }
 
+/// What a row is of.
+struct Place {
+    last_sequence: Sequence,
+    first_time_us: i64,
+}
+
+/// The row of a command is most likely among those of the last days, and the days before are so not
+/// even planned for.
+const RECENT_US: i64 = 4 * DAY_US;
+/// Rows are read from their day on, to somewhere in the next one: so long is no day.
+const LONG_DAY_US: i64 = 26 * DAY_US / 24;
+
+/// The last row that begins with a command or before it.
+fn row_of(sequence: Sequence) -> Result<Option<Place>, pgrx::spi::SpiError> {
+    for from_us in [super::now_us() - RECENT_US, i64::MIN] {
+        let query = "SELECT last_sequence, first_time_us FROM exchange.journal
+             WHERE first_sequence OPERATOR(pg_catalog.<=) $1
+               AND first_time_us OPERATOR(pg_catalog.>=) $2
+             ORDER BY first_sequence DESC LIMIT 1";
+        let arguments = [i64::try_from(sequence).unwrap_or(i64::MAX).into(), from_us.into()];
+        let place = Spi::connect(|client| -> Result<Option<Place>, pgrx::spi::SpiError> {
+            let Some(row) = client.select(query, Some(1), &arguments)?.next() else {
+                return Ok(None);
+            };
+            Ok(Some(Place {
+                last_sequence: row.get::<i64>(1)?.unwrap_or_default() as u64,
+                first_time_us: row.get::<i64>(2)?.unwrap_or_default(),
+            }))
+        })?;
+        if place.is_some() {
+            return Ok(place);
+        }
+    }
+    Ok(None)
+}
+
+/// The rows from that of a command ($1) on, of some time ($2, $3), which is what keeps other days out
+/// of the plan.
 const ROWS_AFTER: &str = "
     SELECT first_sequence, last_sequence, first_time_us, event_hash, checksum, commands
     FROM exchange.journal
-    WHERE first_sequence OPERATOR(pg_catalog.>=) coalesce(
+    WHERE first_time_us OPERATOR(pg_catalog.>=) $2 AND first_time_us OPERATOR(pg_catalog.<) $3
+      AND first_sequence OPERATOR(pg_catalog.>=) coalesce(
         (SELECT pg_catalog.max(first_sequence) FROM exchange.journal
-         WHERE first_sequence OPERATOR(pg_catalog.<=) $1), 0)
+         WHERE first_sequence OPERATOR(pg_catalog.<=) $1
+           AND first_time_us OPERATOR(pg_catalog.>=) $2 AND first_time_us OPERATOR(pg_catalog.<) $3), 0)
     ORDER BY first_sequence
     LIMIT 64";
 
 /// The row of a command and those after it, some of them, whatever is wrong with them; none after
 /// the last one. In a transaction.
 pub fn rows_from(sequence: Sequence) -> Result<Vec<Row>, pgrx::spi::SpiError> {
+    let from_us = row_of(sequence)?.map_or(i64::MIN, |row| row.first_time_us);
+    let of_day = read_rows(sequence, from_us, from_us.saturating_add(LONG_DAY_US))?;
+    if of_day.iter().any(|row| row.first_sequence >= sequence) {
+        return Ok(of_day);
+    }
+    // What comes next may be of a later day than that.
+    read_rows(sequence, from_us, i64::MAX)
+}
+
+/// The next commands after `sequence`, some rows of them; none if there are none. In a
+/// transaction. A row that is damaged or missing is an error that names it.
+pub fn read_after(sequence: Sequence) -> Result<Vec<Batch>, String> {
+    let next = sequence + 1;
+    let unreadable = |error| format!("the journal cannot be read: {error}");
+    let from_us = row_of(next).map_err(unreadable)?.map_or(i64::MIN, |row| row.first_time_us);
+    // What comes next may be of a later day than that.
+    for before_us in [from_us.saturating_add(LONG_DAY_US), i64::MAX] {
+        let rows = read_rows(next, from_us, before_us).map_err(unreadable)?;
+        let batches = batches_of(rows, next)?;
+        if !batches.is_empty() {
+            return Ok(batches);
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn read_rows(
+    next: Sequence,
+    from_us: i64,
+    before_us: i64,
+) -> Result<Vec<Row>, pgrx::spi::SpiError> {
     Spi::connect(|client| {
         client
-            .select(ROWS_AFTER, None, &[(sequence as i64).into()])?
+            .select(ROWS_AFTER, None, &[(next as i64).into(), from_us.into(), before_us.into()])?
             .map(|row| {
                 Ok(Row {
                     first_sequence: row.get::<i64>(1)?.unwrap_or_default() as u64,
@@ -88,11 +162,8 @@ pub fn rows_from(sequence: Sequence) -> Result<Vec<Row>, pgrx::spi::SpiError> {
     })
 }
 
-/// The next commands after `sequence`, some rows of them; none if there are none. In a
-/// transaction. A row that is damaged or missing is an error that names it.
-pub fn read_after(sequence: Sequence) -> Result<Vec<Batch>, String> {
-    let next = sequence + 1;
-    let rows = rows_from(next).map_err(|error| format!("the journal cannot be read: {error}"))?;
+/// The commands of these rows, from one on.
+fn batches_of(rows: Vec<Row>, next: Sequence) -> Result<Vec<Batch>, String> {
     let mut expected = next;
     let mut batches = Vec::new();
     for row in rows {
