@@ -141,6 +141,8 @@ sql_functions! {
         "" => monitoring::statistics;
     reset_statistics_wrapper, pg_finfo_reset_statistics_wrapper,
         "" => monitoring::reset_statistics;
+    recoveries_wrapper, pg_finfo_recoveries_wrapper,
+        "" => monitoring::recoveries;
     worker_states_wrapper, pg_finfo_worker_states_wrapper,
         "" => monitoring::worker_states;
     function_signatures_wrapper, pg_finfo_function_signatures_wrapper,

@@ -11,6 +11,7 @@ use pgrx::pg_sys;
 
 use super::follower::Follower;
 use super::patience::Patience;
+use super::progress::Progress;
 use super::projection::Projection;
 use super::recovery::{self, Bounds};
 use super::{IDLE, Post, end, journal, now_us, one_moment, reload_settings, transaction};
@@ -125,19 +126,24 @@ fn settle_bounds(post: Post) {
         return;
     }
     let bounds = recorded.unwrap_or(settings);
-    let Some(tables) = one_moment(|| recovery::load(bounds)) else { post.close_venue() };
+    let mut progress = Progress::begin(post);
+    let tables = one_moment(|| recovery::load(bounds, &mut progress));
+    let Some(tables) = tables else { post.close_venue() };
     let mut projection = Projection::new(post.or_halt(tables), bounds);
     let end = transaction(journal::last_sequence);
+    progress.replay(projection.follower.sequence(), end);
     while projection.follower.sequence() < end {
         let batches = transaction(|| journal::read_after(projection.follower.sequence()));
         for batch in &post.or_halt(batches) {
             post.or_halt(projection.collect(batch));
         }
+        progress.set_sequence(projection.follower.sequence());
         transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
     }
     // Open orders that do not fit the new bounds halt the market; the old ones stay on
     // record, so that other ones can be set.
-    let Some(fits) = one_moment(|| recovery::load(settings)) else { post.close_venue() };
+    let fits = one_moment(|| recovery::load(settings, &mut Progress::begin(post)));
+    let Some(fits) = fits else { post.close_venue() };
     post.or_halt(fits.map(|_| ()));
     projection.bounds = settings;
     transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
@@ -146,13 +152,12 @@ fn settle_bounds(post: Post) {
 /// The engine as it was after the last command that was executed: from the tables, the
 /// journal, and what of the ring is not durable yet.
 fn recover(post: Post) -> Matching {
-    let started_us = now_us();
-    let Some(tables) = one_moment(|| recovery::load(Bounds::of_settings())) else {
-        post.close_venue()
-    };
+    let mut progress = Progress::begin(post);
+    let tables = one_moment(|| recovery::load(Bounds::of_settings(), &mut progress));
+    let Some(tables) = tables else { post.close_venue() };
     let mut follower = Follower::new(post.or_halt(tables).engine);
-    let from = follower.sequence();
     let end = post.shared.control.matched.get();
+    progress.replay(follower.sequence(), end);
     let mut last = None;
     while follower.sequence() < end {
         post.check();
@@ -165,12 +170,9 @@ fn recover(post: Post) -> Matching {
             });
             post.or_halt(executed);
         }
+        progress.set_sequence(follower.sequence());
     }
-    pgrx::log!(
-        "exchange matcher: ready at command {end}, {} of them replayed in {} ms",
-        end - from,
-        (now_us() - started_us) / 1000
-    );
+    progress.end();
     let mut matching = Matching::new(post, follower.engine);
     matching.resume(last);
     matching.end_lost_sessions();

@@ -13,6 +13,7 @@ pub mod market_data;
 mod matching;
 mod notifications;
 mod patience;
+mod progress;
 mod projection;
 mod projector;
 mod publisher;

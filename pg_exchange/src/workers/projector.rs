@@ -6,6 +6,7 @@ use std::time::Instant;
 use matcher::{AccountId, Engine, ParticipantId, RoleName, View};
 use pgrx::pg_sys::{self, Oid};
 
+use super::progress::Progress;
 use super::projection::Projection;
 use super::recovery::{self, Bounds};
 use super::{Post, one_moment, transaction};
@@ -22,13 +23,17 @@ pub fn run(post: Post) -> ! {
     commit_without_waiting();
     let control = post.shared.control;
     let bounds = Bounds::of_settings();
-    let Some(tables) = one_moment(|| recovery::load(bounds)) else { post.close_venue() };
+    let mut progress = Progress::begin(post);
+    let tables = one_moment(|| recovery::load(bounds, &mut progress));
+    let Some(tables) = tables else { post.close_venue() };
     let tables = post.or_halt(tables);
     let mut projection = Projection::new(tables, bounds);
     let roles = transaction(|| Roles::look_up(post, &projection.follower.engine));
     show_directory(post, &mut projection, roles);
     control.projected.set(projection.follower.sequence());
     post.shared.directory.set_complete();
+    progress.replay(projection.follower.sequence(), projection.follower.sequence());
+    progress.end();
     post.set_state(WorkerState::Running);
     let mut last_commit = Instant::now();
     loop {

@@ -8,6 +8,7 @@ use pgrx::Spi;
 use super::colocated_feed::ColocatedFeed;
 use super::follower::Follower;
 use super::journal::Batch;
+use super::progress::Progress;
 use super::recovery::{self, Bounds};
 use super::{Post, one_moment, transaction};
 use crate::shared::boards::Heading;
@@ -17,13 +18,19 @@ use crate::shared::control::WorkerState;
 pub fn run(post: Post) -> ! {
     post.wait_for_venue();
     let control = post.shared.control;
-    let Some(tables) = one_moment(|| recovery::load(Bounds::of_settings())) else {
-        post.close_venue()
-    };
+    let mut progress = Progress::begin(post);
+    let tables = one_moment(|| recovery::load(Bounds::of_settings(), &mut progress));
+    let Some(tables) = tables else { post.close_venue() };
     let engine = post.or_halt(tables).engine;
     let mut publication = Publication::new(post, engine);
-    publication.follow(control.durable.get());
+    let end = control.durable.get();
+    progress.replay(publication.follower.sequence(), end);
+    while publication.follower.sequence() < end {
+        publication.follow(end.min(publication.follower.sequence() + 65_536));
+        progress.set_sequence(publication.follower.sequence());
+    }
     publication.show_all();
+    progress.end();
     control.published.set(publication.follower.sequence());
     post.set_state(WorkerState::Running);
     loop {
