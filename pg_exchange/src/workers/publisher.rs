@@ -19,7 +19,7 @@ pub fn run(post: Post) -> ! {
     post.wait_for_venue();
     let control = post.shared.control;
     let mut progress = Progress::begin(post);
-    let tables = one_moment(|| recovery::load(Bounds::of_settings(), &mut progress));
+    let tables = one_moment(|| recovery::load(Bounds::in_force(), &mut progress));
     let Some(tables) = tables else { post.close_venue() };
     let engine = post.or_halt(tables).engine;
     let mut publication = Publication::new(post, engine);
