@@ -100,13 +100,8 @@ impl Venue {
     }
 
     fn check_halted(&self) {
-        if let Some(reason) = self.shared.control.halted() {
-            raise(
-                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "the market is halted",
-                reason,
-                "The exchange stopped by itself rather than trade on; see the server log.",
-            );
+        if let Some((reason, remedy)) = self.shared.control.halted() {
+            raise_halted(reason, remedy);
         }
     }
 
@@ -117,8 +112,10 @@ impl Venue {
             raise(
                 PgSqlErrorCode::ERRCODE_CANNOT_CONNECT_NOW,
                 "the exchange was closed during the call",
-                "pg_exchange was dropped, and with it what was not durable yet.",
-                "CREATE EXTENSION pg_exchange; makes a new exchange.",
+                "pg_exchange was dropped, or its workers were restarted after a halt: what was not \
+                 durable yet is gone.",
+                "SELECT * FROM exchange.status; shows how the exchange is doing; CREATE EXTENSION \
+                 pg_exchange; makes a new one.",
             );
         }
     }
@@ -154,6 +151,16 @@ impl Venue {
             cursor.wait(target, LONGEST_SLEEP, || self.shared.control.ring_all());
         }
     }
+}
+
+/// The error for a market that stopped by itself.
+pub fn raise_halted(reason: String, remedy: String) -> ! {
+    raise(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "the market is halted",
+        reason,
+        remedy,
+    )
 }
 
 /// The extension that a function belongs to. A function keeps it as long as it lives.

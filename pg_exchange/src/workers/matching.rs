@@ -5,10 +5,13 @@
 use std::time::Duration;
 
 use matcher::{
-    Command, Counters, Engine, Event, InstrumentId, Outcome, PREFETCH_BATCH, Side, Stamp, View,
+    Command, Counters, Engine, Event, InstrumentId, Outcome, PREFETCH_BATCH, ParticipantId, Side,
+    Stamp, View,
 };
 use pgrx::pg_sys;
 
+use super::directory::{self, Roles};
+use super::fault::Fault;
 use super::follower::Follower;
 use super::patience::Patience;
 use super::progress::Progress;
@@ -40,7 +43,7 @@ pub fn run(post: Post) -> ! {
     post.set_state(WorkerState::Recovering);
     let failed_at = post.shared.control.executing();
     if failed_at != 0 {
-        post.halt(&format!("the matcher failed while it executed command {failed_at}"));
+        post.halt(&Fault::from(format!("the matcher failed while it executed command {failed_at}")));
     }
     let mut matching = if post.shared.control.is_following() {
         Matching::new(post, standby::follow(post))
@@ -167,7 +170,12 @@ fn recover(post: Post) -> Matching {
     let tables = one_moment(|| recovery::load(Bounds::of_settings(), &mut progress));
     let Some(tables) = tables else { post.close_venue() };
     let mut follower = Follower::new(post.or_halt(tables).engine);
+    fill_directory(post, &follower.engine);
     let end = post.shared.control.matched.get();
+    if follower.sequence() > end {
+        let what = format!("exchange.engine_state is of command {}", follower.sequence());
+        post.halt(&Fault::of_missing_row(end + 1, what));
+    }
     progress.replay(follower.sequence(), end);
     let mut last = None;
     while follower.sequence() < end {
@@ -187,6 +195,19 @@ fn recover(post: Post) -> Matching {
     let mut matching = Matching::new(post, follower.engine);
     matching.resume(last);
     matching
+}
+
+/// Shows backends what the tables have, so that no order waits for the projector to read them too.
+/// From there on the directory is the projector's.
+fn fill_directory(post: Post, engine: &Engine) {
+    let directory = &post.shared.directory;
+    if directory.is_complete() {
+        return;
+    }
+    let roles = transaction(|| Roles::look_up(post, engine));
+    directory::show(post, engine, 1..=engine.participants().len() as ParticipantId, roles);
+    post.shared.control.projected.set(engine.sequence());
+    directory.set_complete();
 }
 
 /// Whether a command may change the engine's calendar.

@@ -18,6 +18,7 @@ const LIMIT: usize = 50_000;
 /// The work of the projector.
 pub fn run(post: Post) -> ! {
     post.wait_for_venue();
+    post.wait_for_matcher();
     commit_without_waiting();
     let control = post.shared.control;
     let bounds = Bounds::of_settings();

@@ -17,6 +17,7 @@ use crate::shared::control::WorkerState;
 /// The work of the publisher.
 pub fn run(post: Post) -> ! {
     post.wait_for_venue();
+    post.wait_for_matcher();
     let control = post.shared.control;
     let mut progress = Progress::begin(post);
     let tables = one_moment(|| recovery::load(Bounds::in_force(), &mut progress));

@@ -11,6 +11,7 @@ use matcher::{
 use pgrx::pg_sys;
 use rustc_hash::FxHashMap;
 
+use super::fault::Fault;
 use super::kept::Kept;
 use super::progress::Progress;
 use super::projection::KeptTables;
@@ -188,7 +189,7 @@ struct Snapshot {
 
 /// Reads the tables, into an engine of these bounds. In a transaction that sees one moment
 /// of them; `progress` has just begun. `None` if they are not there.
-pub fn load(bounds: Bounds, progress: &mut Progress) -> Option<Result<Tables, String>> {
+pub fn load(bounds: Bounds, progress: &mut Progress) -> Option<Result<Tables, Fault>> {
     let snapshot = Snapshot {
         engine_state: Table::open("engine_state")?,
         currencies: Table::open("currencies")?,
@@ -205,7 +206,7 @@ pub fn load(bounds: Bounds, progress: &mut Progress) -> Option<Result<Tables, St
         busted_trades: Table::open("busted_trades")?,
         client_orders: Table::open("client_orders")?,
     };
-    Some(snapshot.restore(bounds, progress))
+    Some(snapshot.restore(bounds, progress).map_err(Fault::of_tables))
 }
 
 impl Snapshot {
@@ -375,15 +376,20 @@ impl Snapshot {
         enums: &Enums,
         progress: &mut Progress,
     ) -> Result<Vec<(Order, TupleId)>, String> {
-        let mut rows = self.open_orders.read(|row| {
+        let rows = self.open_orders.read(|row| {
             progress.count_open_order();
             orders::read(row, names, enums)
         })?;
-        // As they stand in the books.
-        rows.sort_by_key(|(order, _)| {
-            (order.instrument, order.side as u8, order.price_ticks, order.priority)
-        });
-        for (order, _) in &rows {
+        // As they stand in the books. What is sorted is small: orders are not.
+        let mut places: Vec<_> = (0..rows.len())
+            .map(|index| {
+                let (order, _) = &rows[index];
+                (order.instrument, order.side as u8, order.price_ticks, order.priority, index)
+            })
+            .collect();
+        places.sort_unstable();
+        for (.., index) in places {
+            let (order, _) = &rows[index];
             engine.restore_order(order).map_err(|error| self.open_orders.error(error))?;
         }
         Ok(rows)
