@@ -7,7 +7,7 @@ COMMENT ON TYPE exchange.market_event IS
     'What everybody can see happen. listed: an instrument was added. trade: two orders met. bust: a trade of before was cancelled. auction: an auction traded what could trade, all at one price. instrument_phase, market_phase: it entered a phase. refresh: the displayed book of the instrument is told anew, all of its levels follow; at each phase of the market and every 1,048,576 commands. level: what is displayed at a price now, quantity 0 for nothing any more. quote: the best displayed bid and offer now.';
 
 CREATE TABLE exchange.market_data (
-    first_sequence bigint PRIMARY KEY,
+    first_sequence bigint NOT NULL,
     last_sequence  bigint NOT NULL,
     first_at       timestamptz NOT NULL,
     last_at        timestamptz NOT NULL,
@@ -15,12 +15,12 @@ CREATE TABLE exchange.market_data (
     has_refresh    boolean NOT NULL,
     checksum       bigint NOT NULL,
     events         bytea NOT NULL
-) WITH (toast_tuple_target = 8160);
+) PARTITION BY RANGE (first_at);
+ALTER TABLE exchange.market_data REPLICA IDENTITY FULL;
 -- The events are compact already: do not spend time on compressing them.
 ALTER TABLE exchange.market_data ALTER COLUMN events SET STORAGE EXTERNAL;
-CREATE INDEX market_data_refreshes ON exchange.market_data (first_at, first_sequence) WHERE has_refresh;
 COMMENT ON TABLE exchange.market_data IS
-    'The public events in blocks, written with the other tables. Read them with exchange.events_after(), exchange.quote_history() and exchange.depth_history(); a replica that needs all of them copies the blocks.';
+    'The public events in blocks, written with the other tables. Partitioned by day: a block is of one day. Read them with exchange.events_after(), exchange.quote_history() and exchange.depth_history(); a replica that needs all of them copies the blocks.';
 COMMENT ON COLUMN exchange.market_data.first_sequence IS
     'The command of the first event. All events of a command are in one block.';
 COMMENT ON COLUMN exchange.market_data.last_sequence IS 'The command of the last event.';
@@ -31,7 +31,6 @@ COMMENT ON COLUMN exchange.market_data.has_refresh IS
     'Whether the first command of the block told all books anew: from here on they can be followed without what was before.';
 COMMENT ON COLUMN exchange.market_data.checksum IS 'CRC-32C of events.';
 COMMENT ON COLUMN exchange.market_data.events IS 'The events, encoded one after the other: see feed/src/codec.rs.';
-COMMENT ON INDEX exchange.market_data_refreshes IS 'Where a book of some time can be followed from.';
 
 CREATE FUNCTION exchange.events_after(
     after     bigint,

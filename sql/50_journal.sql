@@ -1,17 +1,18 @@
 -- The durable truth.
 
 CREATE TABLE exchange.journal (
-    first_sequence bigint PRIMARY KEY,
+    first_sequence bigint NOT NULL,
     last_sequence  bigint NOT NULL,
     first_time_us  bigint NOT NULL,
     event_hash     bigint NOT NULL,
     checksum       bigint NOT NULL,
     commands       bytea NOT NULL
-) WITH (toast_tuple_target = 8160);
+) PARTITION BY RANGE (first_time_us);
+ALTER TABLE exchange.journal REPLICA IDENTITY FULL;
 -- The commands are compact already: do not spend time on compressing them.
 ALTER TABLE exchange.journal ALTER COLUMN commands SET STORAGE EXTERNAL;
 COMMENT ON TABLE exchange.journal IS
-    'Every command, in order, a batch a row. An order is answered (but under synchronous_commit = off) when its batch is committed here. Everything else in this schema can be made again from it.';
+    'Every command, in order, a batch a row; partitioned by day, and a batch is of one day. An order is answered (but under synchronous_commit = off) when its batch is committed here. Everything else in this schema can be made again from it.';
 COMMENT ON COLUMN exchange.journal.first_sequence IS 'The first command of the batch: one more than the last of the batch before.';
 COMMENT ON COLUMN exchange.journal.last_sequence IS 'The last command of the batch.';
 COMMENT ON COLUMN exchange.journal.first_time_us IS 'The time of the first command, in microseconds since 2000-01-01 UTC.';

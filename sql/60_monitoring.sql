@@ -92,6 +92,20 @@ COMMENT ON COLUMN exchange.workers.state IS 'stopped, waiting (for the extension
 COMMENT ON COLUMN exchange.workers.started_at IS 'When the process started.';
 COMMENT ON COLUMN exchange.workers.starts IS 'How often it has started since the server did.';
 
+CREATE FUNCTION exchange.halt_hint()
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'halt_hint_wrapper';
+COMMENT ON FUNCTION exchange.halt_hint() IS
+    'What an operator can do about halted_because of exchange.pg_stat_exchange; NULL where the market is not halted.';
+
+CREATE FUNCTION exchange.restart_workers()
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'restart_workers_wrapper';
+COMMENT ON FUNCTION exchange.restart_workers() IS
+    'Ends the halt of an exchange that stopped by itself: the workers read tables and journal anew, as after a start of the server, and orders of sessions that asked for exchange.cancel_on_disconnect() are cancelled. It returns when orders are taken again. Commit what was mended first: the workers do not see it before. Errors: 55000 (the market is not halted; it is halted again, with the reason; what was executed does not become durable within exchange.order_timeout).';
+
 CREATE FUNCTION exchange.recoveries()
 RETURNS TABLE (
     worker              text,
@@ -168,6 +182,7 @@ CREATE VIEW exchange.status AS
             ELSE 'takes orders' END),
         ('market', s.market),
         ('halted because', s.halted_because),
+        ('what to do', exchange.halt_hint()),
         ('trade date', s.trade_date::text),
         ('next phase', s.next_phase || ' at ' || s.next_phase_at),
         ('workers', w.states),

@@ -45,6 +45,7 @@ GRANT EXECUTE ON FUNCTION
     exchange.day_statistics_for(date),
     exchange.statistics(),
     exchange.worker_states(),
+    exchange.halt_hint(),
     exchange.recoveries(),
     exchange.trading_day_times(date, date),
     exchange.wait_for(exchange.cursor, bigint)
@@ -82,6 +83,7 @@ GRANT EXECUTE ON FUNCTION
 TO exchange_analyst, exchange_reporter;
 
 GRANT EXECUTE ON FUNCTION
+    exchange.day_partitions(),
     exchange.last_sequence_before(timestamptz),
     exchange.audit_trail(bigint),
     exchange.audit_trails(date, date),

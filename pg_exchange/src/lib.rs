@@ -9,6 +9,7 @@
 //! See ARCHITECTURE.md for the way of an order.
 
 mod datum;
+mod days;
 mod drop_database;
 mod errors;
 mod money;

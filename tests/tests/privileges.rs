@@ -79,6 +79,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("audit_trail", Circle::Reporters),
     ("audit_trails", Circle::Reporters),
     ("check_day", Circle::Reporters),
+    ("day_partitions", Circle::Reporters),
     ("check_journal", Circle::Reporters),
     ("check_period", Circle::Reporters),
     ("day_reports", Circle::Reporters),
@@ -100,6 +101,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("wait_for", Circle::Everybody),
     ("worker_states", Circle::Everybody),
     ("recoveries", Circle::Everybody),
+    ("halt_hint", Circle::Everybody),
     ("acknowledge", Circle::TradersAndWatchers),
     ("busts_since", Circle::TradersAndWatchers),
     ("create_consumer", Circle::TradersAndWatchers),
@@ -120,6 +122,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("replace_order", Circle::Traders),
     ("decode_journal", Circle::Reporters),
     ("journal_commands", Circle::Reporters),
+    ("add_day", Circle::Admins),
     ("advance_clock", Circle::Admins),
     ("bust_trade", Circle::Admins),
     ("close_account", Circle::Admins),
@@ -142,6 +145,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("replace_calendar_exception", Circle::Admins),
     ("replace_trading_hours", Circle::Admins),
     ("reset_statistics", Circle::Admins),
+    ("restart_workers", Circle::Admins),
     ("resume_instrument", Circle::Admins),
     ("set_credit_limit", Circle::Admins),
     ("set_fee_schedule", Circle::Admins),
@@ -243,8 +247,10 @@ fn assert_complete(listed: &[(&str, Circle)], session: &mut Session, catalog: &s
 
 const ALL_FUNCTIONS: &str =
     "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'exchange'::regnamespace";
+/// Partitions of days are looked at by themselves: see [`partitions_of_days_are_granted_to_nobody`].
 const ALL_RELATIONS: &str = "SELECT relname FROM pg_class
-     WHERE relnamespace = 'exchange'::regnamespace AND relkind NOT IN ('i', 'I', 'c', 't')";
+     WHERE relnamespace = 'exchange'::regnamespace AND relkind NOT IN ('i', 'I', 'c', 't')
+       AND NOT (relispartition AND relname ~ '_[0-9]{8}$')";
 
 #[test]
 fn the_catalog_grants_what_is_written_here() {
@@ -542,7 +548,8 @@ fn of_accounts(superuser: &mut Session) -> Vec<String> {
     superuser.rows(
         "SELECT c.relname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
          WHERE c.relnamespace = 'exchange'::regnamespace AND a.attname = 'account_id'
-           AND c.relkind IN ('r', 'p', 'v') ORDER BY 1",
+           AND c.relkind IN ('r', 'p', 'v')
+           AND NOT (c.relispartition AND c.relname ~ '_[0-9]{8}$') ORDER BY 1",
     )
 }
 
@@ -626,6 +633,7 @@ fn row_level_security_is_on_where_rows_are_of_accounts() {
         "SELECT DISTINCT c.relname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
          WHERE c.relnamespace = 'exchange'::regnamespace
            AND a.attname IN ('account_id', 'owner', 'role', 'participant_id')
+           AND NOT (c.relispartition AND c.relname ~ '_[0-9]{8}$')
            AND (c.relkind IN ('r', 'p')
                 AND NOT (c.relrowsecurity
                          AND EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid AND polname = 'own_rows')
@@ -634,6 +642,28 @@ fn row_level_security_is_on_where_rows_are_of_accounts() {
                 AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false))",
     );
     assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn partitions_of_days_are_granted_to_nobody() {
+    let mut superuser = venue().superuser();
+    // As a venue may have set it for tables of its own.
+    superuser.run(
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA exchange GRANT SELECT ON TABLES TO PUBLIC;
+         SELECT exchange.add_day('exchange.executions', '2031-01-01'),
+                exchange.add_day('exchange.finished_orders', '2031-01-01');
+         ALTER DEFAULT PRIVILEGES IN SCHEMA exchange REVOKE SELECT ON TABLES FROM PUBLIC",
+    );
+    let open = superuser.rows(
+        "SELECT p.partition FROM exchange.day_partitions() AS p
+         JOIN pg_class AS c ON c.oid = format('exchange.%I', p.partition)::regclass
+         WHERE CASE WHEN p.table_name IN ('executions', 'finished_orders')
+                    THEN NOT c.relrowsecurity OR EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid)
+                    ELSE c.relacl IS NOT NULL END",
+    );
+    assert!(open.is_empty(), "{open:?}");
+    let partitions = "SELECT count(*) > 5 FROM exchange.day_partitions()";
+    assert!(superuser.is_true(partitions));
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub fn statistics(call: Call) -> Datum {
     let mut row = [None; 27];
     let columns = [
         Some(text(market)),
-        halted.as_deref().map(text),
+        halted.as_ref().map(|(reason, _)| text(reason)),
         number(matched),
         number(durable),
         number(published),
@@ -95,6 +95,20 @@ pub fn worker_states(call: Call) -> Datum {
             Some(Datum::from(worker.starts())),
         ]);
     }
+    call.null()
+}
+
+/// `exchange.halt_hint`
+pub fn halt_hint(call: Call) -> Datum {
+    match venue::shared().control.halted() {
+        Some((_, remedy)) => text(&remedy),
+        None => call.null(),
+    }
+}
+
+/// `exchange.restart_workers`
+pub fn restart_workers(call: Call) -> Datum {
+    Venue::restart(&call);
     call.null()
 }
 

@@ -3,10 +3,29 @@
 use matcher::engine::PREFETCH_BATCH;
 use matcher::{Command, Engine, Event, Outcome, Sequence, Stamp};
 
-use super::journal::{self, Batch};
+use super::journal::{self, Batch, Batches};
 use super::fault::Fault;
 use super::transaction;
 use crate::shared::Shared;
+
+/// Where the next commands are from.
+pub enum Source {
+    /// The ring.
+    Ring(Option<Batch>),
+    /// The journal.
+    Journal(Batches),
+}
+
+impl Iterator for Source {
+    type Item = Result<Batch, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Ring(batch) => batch.take().map(Ok),
+            Self::Journal(batches) => batches.next(),
+        }
+    }
+}
 
 /// An engine that executes again what the matcher executed.
 pub struct Follower {
@@ -28,7 +47,7 @@ impl Follower {
 
     /// The next commands up to `end`, at most about `limit`: some, if `end` is further
     /// than this follower is.
-    pub fn read(&self, shared: &Shared, end: Sequence, limit: usize) -> Result<Vec<Batch>, Fault> {
+    pub fn read(&self, shared: &Shared, end: Sequence, limit: usize) -> Result<Source, Fault> {
         let next = self.sequence() + 1;
         let mut batch = Batch { row: next, ..Batch::default() };
         for sequence in next..=end.min(self.sequence() + limit as u64) {
@@ -37,13 +56,13 @@ impl Follower {
             batch.commands.push((entry.stamp, entry.command));
         }
         if !batch.commands.is_empty() || next > end {
-            return Ok(vec![batch]);
+            return Ok(Source::Ring(Some(batch)));
         }
         let batches = transaction(|| journal::read_after(self.sequence()))?;
         if batches.is_empty() {
             return Err(Fault::of_missing_row(next, "it ends before"));
         }
-        Ok(batches)
+        Ok(Source::Journal(batches))
     }
 
     /// Executes a batch, and hands out each command with what came of it. An error if

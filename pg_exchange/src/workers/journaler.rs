@@ -7,7 +7,6 @@ use pgrx::pg_sys;
 
 use super::patience::Patience;
 use super::{Post, end, journal, transaction};
-use crate::relation::Writer;
 use crate::shared::control::{Role, WorkerState};
 use crate::shared::ring::Entry;
 
@@ -49,15 +48,7 @@ pub fn run(post: Post) -> ! {
         entries.extend((durable + 1..=last).map(|sequence| {
             post.shared.ring.read(sequence).expect("a slot is not used again before it is durable")
         }));
-        let is_there = transaction(|| match Writer::open("journal") {
-            Some(mut journal) => {
-                journal::write(&mut journal, &entries);
-                journal.close(&mut |_| ());
-                true
-            }
-            None => false,
-        });
-        if !is_there {
+        if transaction(|| journal::write(&entries)).is_none() {
             post.close_venue();
         }
         end_if_terminated();

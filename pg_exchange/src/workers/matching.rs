@@ -148,8 +148,8 @@ fn settle_bounds(post: Post) {
     progress.replay(projection.follower.sequence(), end);
     while projection.follower.sequence() < end {
         let batches = transaction(|| journal::read_after(projection.follower.sequence()));
-        for batch in &post.or_halt(batches) {
-            post.or_halt(projection.collect(batch));
+        for batch in post.or_halt(batches) {
+            post.or_halt(batch.and_then(|batch| projection.collect(&batch)));
         }
         progress.set_sequence(projection.follower.sequence());
         transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
@@ -181,8 +181,12 @@ fn recover(post: Post) -> Matching {
     while follower.sequence() < end {
         post.check();
         for batch in post.or_halt(follower.read(post.shared, end, 65_536)) {
+            let batch = post.or_halt(batch);
             let executed = follower.execute(&batch, |_, stamp, _, outcome, _| {
-                let entry = post.shared.ring.read(stamp.sequence);
+                // What is not in the ring any more is answered.
+                let entry = (stamp.sequence + post.shared.ring.capacity() > end)
+                    .then(|| post.shared.ring.read(stamp.sequence))
+                    .flatten();
                 if entry.is_some_and(|entry| entry.origin != Origin::NONE) {
                     last = Some((stamp, *outcome));
                 }

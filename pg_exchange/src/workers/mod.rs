@@ -5,7 +5,7 @@ mod busts;
 mod candles;
 mod colocated_feed;
 mod directory;
-mod fault;
+pub mod fault;
 mod follower;
 pub mod journal;
 mod journaler;

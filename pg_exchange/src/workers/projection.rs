@@ -22,6 +22,7 @@ use super::recovery::{Bounds, Tables};
 use super::rows::enums::Enums;
 use super::rows::{Maker, registry, state};
 use super::tracked_orders::TrackedOrders;
+use crate::days::DayWriter;
 use crate::relation::{Values, Writer};
 use crate::{money, numeric, price};
 
@@ -343,8 +344,8 @@ impl History {
         if self.trades.is_empty() {
             return Some(());
         }
-        let mut tape = Writer::open("trades")?;
-        let mut executions = Writer::open("executions")?;
+        let mut tape = DayWriter::new("trades");
+        let mut executions = DayWriter::new("executions");
         let enums = make.enums;
         let no_fee = money::to_numeric(0);
         let fee_of = |fee: Money| if fee == 0 { no_fee } else { money::to_numeric(fee) };
@@ -352,6 +353,7 @@ impl History {
             let (instrument, symbol) = make.instrument(trade.instrument);
             let price = Some(price::from_ticks(instrument, trade.price_ticks));
             tape.insert(
+                time_us,
                 [
                     Some(Datum::from(trade.trade_id)),
                     Some(symbol),
@@ -362,13 +364,13 @@ impl History {
                     Some(Datum::from(trade.in_auction)),
                     None,
                 ],
-                &mut |_| (),
-            );
+            )?;
             let liquidity = |of: Liquidity| {
                 enums.liquidities.datum(if trade.in_auction { Liquidity::Auction } else { of })
             };
             let mut execute = |order_id: OrderId, account: AccountId, side, of, fee| {
                 executions.insert(
+                    time_us,
                     [
                         Some(Datum::from(trade.trade_id)),
                         Some(Datum::from(order_id)),
@@ -382,17 +384,16 @@ impl History {
                         Some(fee_of(fee)),
                         None,
                     ],
-                    &mut |_| (),
-                );
+                )
             };
             let Trade { maker_order_id, maker_account, maker_fee, .. } = trade;
             let Trade { taker_order_id, taker_account, taker_fee, taker_side, .. } = trade;
             let maker_side = taker_side.opposite();
-            execute(maker_order_id, maker_account, maker_side, Liquidity::Maker, maker_fee);
-            execute(taker_order_id, taker_account, taker_side, Liquidity::Taker, taker_fee);
+            execute(maker_order_id, maker_account, maker_side, Liquidity::Maker, maker_fee)?;
+            execute(taker_order_id, taker_account, taker_side, Liquidity::Taker, taker_fee)?;
         }
-        tape.close(&mut |_| ());
-        executions.close(&mut |_| ());
+        tape.close();
+        executions.close();
         Some(())
     }
 }

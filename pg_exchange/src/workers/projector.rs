@@ -57,8 +57,8 @@ pub fn run(post: Post) -> ! {
         }
         last_commit = Instant::now();
         let batches = post.or_halt(projection.follower.read(post.shared, durable, LIMIT));
-        for batch in &batches {
-            post.or_halt(projection.collect(batch));
+        for batch in batches {
+            post.or_halt(batch.and_then(|batch| projection.collect(&batch)));
         }
         let written = transaction(|| {
             projection.write().map(|()| Roles::look_up(post, &projection.follower.engine))

@@ -115,7 +115,7 @@ impl Publication {
             self.post.check();
             let batches = self.follower.read(self.post.shared, end, 4_096);
             for batch in self.post.or_halt(batches) {
-                self.execute(&batch);
+                self.execute(&self.post.or_halt(batch));
             }
         }
     }

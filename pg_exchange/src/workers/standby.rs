@@ -9,7 +9,7 @@ use pgrx::pg_sys;
 
 use super::directory::{self, Roles};
 use super::follower::Follower;
-use super::journal::{self, Batch};
+use super::journal::{self, Batch, Batches};
 use super::matching;
 use super::progress::Progress;
 use super::recovery::{self, Bounds};
@@ -71,7 +71,7 @@ struct Standby {
 /// What there is to see at a moment.
 struct Sight {
     projected: u64,
-    batches: Vec<Batch>,
+    batches: Batches,
 }
 
 impl Standby {
@@ -104,8 +104,8 @@ impl Standby {
             let sight = self.see();
             let control = self.post.shared.control;
             let is_all = sight.batches.is_empty();
-            for batch in &sight.batches {
-                self.execute(batch);
+            for batch in sight.batches {
+                self.execute(&self.post.or_halt(batch));
             }
             self.show();
             // Not ahead of the others, even for a moment.

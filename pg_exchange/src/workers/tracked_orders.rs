@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 
 use super::kept::begin_anew;
 use super::rows::{Maker, orders};
+use crate::days::DayWriter;
 use crate::relation::{TupleId, Writer};
 
 /// An order that is open, or was at the begin of the batch.
@@ -247,7 +248,7 @@ impl TrackedOrders {
         if open_orders.relation().storage() != self.storage {
             begin_anew("open_orders");
         }
-        let mut finished_orders = Writer::open("finished_orders")?;
+        let mut finished_orders = DayWriter::new("finished_orders");
         // By id, so that rows and index entries lie in the order of time.
         self.changed.sort_unstable();
         let mut opened = Vec::new();
@@ -276,13 +277,13 @@ impl TrackedOrders {
                     if let Some(at) = at {
                         open_orders.delete(at);
                     }
-                    finished_orders.insert(row, &mut |_| ());
+                    finished_orders.insert(tracked.updated_at_us, row)?;
                     self.orders.remove(&id);
                 }
             }
         }
         open_orders.close(&mut |at| opened_at.push(at));
-        finished_orders.close(&mut |_| ());
+        finished_orders.close();
         for (id, at) in opened.into_iter().zip(opened_at) {
             self.orders.get_mut(&id).expect("it is open").at = Some(at);
         }
