@@ -25,21 +25,21 @@ AS $$
     JOIN pg_inherits AS i ON i.inhparent = t.oid
     JOIN pg_class AS p ON p.oid = i.inhrelid
     CROSS JOIN LATERAL regexp_match(
-        pg_get_expr(p.relpartbound, p.oid), '^FOR VALUES FROM \(''([^'']+)''\) TO \(''([^'']+)''\)$') AS b (bounds)
+        pg_get_expr(p.relpartbound, p.oid), 'FROM \(''?([^'')]+)''?\) TO \(''?([^'')]+)''?\)$') AS b (bounds)
     CROSS JOIN LATERAL (
-        SELECT timestamptz '2000-01-01 00:00Z' + b.bounds[1]::bigint * interval '1 microsecond' AS begins_at,
-               timestamptz '2000-01-01 00:00Z' + b.bounds[2]::bigint * interval '1 microsecond' AS ends_at
-        WHERE t.relname = 'journal'
-        UNION ALL
-        SELECT b.bounds[1]::timestamptz, b.bounds[2]::timestamptz
-        WHERE t.relname <> 'journal'
+        SELECT CASE WHEN b.bounds[1] = 'MINVALUE' THEN timestamptz '-infinity'
+                    WHEN t.relname = 'journal' THEN e.epoch + b.bounds[1]::bigint * e.unit
+                    ELSE b.bounds[1]::timestamptz END AS begins_at,
+               CASE WHEN t.relname = 'journal' THEN e.epoch + b.bounds[2]::bigint * e.unit
+                    ELSE b.bounds[2]::timestamptz END AS ends_at
+        FROM (SELECT timestamptz '2000-01-01 00:00Z' AS epoch, interval '1 microsecond' AS unit) AS e
     ) AS v
     WHERE t.relnamespace = 'exchange'::regnamespace
       AND t.relname IN ('journal', 'market_data', 'trades', 'executions', 'finished_orders')
     ORDER BY v.begins_at, t.relname
 $$;
 COMMENT ON FUNCTION exchange.day_partitions() IS
-    'The partitions by day of exchange.journal, market_data, trades, executions and finished_orders, oldest first: from when to before when each of them goes, how many rows it has by the last ANALYZE or VACUUM (0 before), and how many bytes with its indexes.';
+    'The partitions by day of exchange.journal, market_data, trades, executions and finished_orders, oldest first: from when to before when each of them goes (that of the version without partitions from -infinity on), how many rows it has by the last ANALYZE or VACUUM (0 before), and how many bytes with its indexes.';
 
 CREATE FUNCTION exchange.add_day(of_table regclass, at timestamptz)
 RETURNS regclass

@@ -242,7 +242,8 @@ BEGIN
 END
 $$;
 
--- The rows of users go into a dump. The calendar's are marked beside their tables.
+-- The rows of users go into a dump. The calendar's are marked beside their tables; partitions of days are no
+-- members of the extension, and go into it as any table does.
 SELECT pg_catalog.pg_extension_config_dump('exchange.participants', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.accounts', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.currencies', '');
@@ -263,13 +264,8 @@ SELECT pg_catalog.pg_extension_config_dump('exchange.end_of_day_prices', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.settlement_obligations', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.settlement_changes', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.open_orders', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.finished_orders', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.client_orders', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.executions', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.trades', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.candles', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.market_data', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.journal', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.closed_days', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.end_of_day_checks', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.end_of_day_statements', '');

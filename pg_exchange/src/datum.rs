@@ -156,14 +156,14 @@ pub fn date_text(days: i32) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// A `timestamptz` as SQL writes it.
-pub fn time_text(time_us: i64) -> String {
-    // SAFETY: a formatting function of PostgreSQL's; its buffer is copied at once.
-    unsafe { CStr::from_ptr(pg_sys::timestamptz_to_str(time_us)).to_string_lossy().into_owned() }
-}
-
 /// A `timestamptz` of microseconds since 2000-01-01 UTC.
 pub fn timestamp(time_us: i64) -> DatumWithOid<'static> {
     // SAFETY: that is what a timestamptz is.
     unsafe { DatumWithOid::new(time_us, pg_sys::TIMESTAMPTZOID) }
+}
+
+/// A `timestamptz` as SQL writes it.
+pub fn time_text(time_us: i64) -> String {
+    // SAFETY: a formatting function of PostgreSQL's; its buffer is copied at once.
+    unsafe { CStr::from_ptr(pg_sys::timestamptz_to_str(time_us)).to_string_lossy().into_owned() }
 }

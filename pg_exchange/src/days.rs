@@ -80,8 +80,8 @@ fn days_of(relation: &Relation) -> Vec<Day> {
 /// Has the partition made that a time is in, if it is not there. In a transaction. `None` if the
 /// table is not there any more.
 pub fn add(table: &'static str, time_us: i64) -> Option<()> {
-    // So that it stays.
-    let _table = Relation::open_oid(oid_for_life(table), pg_sys::AccessShareLock)?;
+    // So that it stays: its lock does. Open, it could not be altered.
+    drop(Relation::open_oid(oid_for_life(table), pg_sys::AccessShareLock)?);
     let arguments = [
         // SAFETY: a regclass is an OID.
         unsafe { pgrx::datum::DatumWithOid::new(oid_for_life(table), pg_sys::REGCLASSOID) },

@@ -25,6 +25,7 @@ mod public_events;
 mod rate_limits;
 mod replication;
 mod reports;
+mod retention;
 mod semantics;
 mod sessions;
 mod standby;

@@ -260,8 +260,11 @@ fn candles_are_read_by_index() {
         session.run(&format!(
             "SELECT * FROM exchange.candles_for('ALPHA', '{resolution}', '2024-04-01', '2024-05-01', true)"
         ));
-        let plans: String =
-            session.take_notices().into_iter().map(|notice| without_days(&notice.message)).collect();
+        let plans: String = session
+            .take_notices()
+            .into_iter()
+            .map(|notice| without_days(&notice.message))
+            .collect();
         assert!(plans.contains(&format!("using {index}")), "{resolution}\n{plans}");
         assert!(
             !plans.contains("Seq Scan on candles") && !plans.contains("Seq Scan on trades"),

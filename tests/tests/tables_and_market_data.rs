@@ -281,7 +281,7 @@ fn an_order_moves_from_the_open_to_the_finished_ones_once() {
     let place = |session: &mut Session| {
         session.wait_for_tables();
         session.rows(&format!(
-            "SELECT regexp_replace(tableoid::regclass::text, '_[0-9]{8}$', ''), status, filled_quantity, turnover, updated_at > created_at
+            "SELECT regexp_replace(tableoid::regclass::text, '_[0-9]{{8}}$', ''), status, filled_quantity, turnover, updated_at > created_at
              FROM exchange.orders WHERE order_id = {order}"
         ))
     };

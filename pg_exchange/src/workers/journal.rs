@@ -85,15 +85,14 @@ fn row_of(sequence: Sequence) -> Result<Option<Place>, pgrx::spi::SpiError> {
                AND first_time_us OPERATOR(pg_catalog.>=) $2
              ORDER BY first_sequence DESC LIMIT 1";
         let arguments = [i64::try_from(sequence).unwrap_or(i64::MAX).into(), from_us.into()];
-        let place = Spi::connect(|client| {
-            let mut rows = client.select(query, Some(1), &arguments)?;
-            let place = |row: pgrx::spi::SpiHeapTupleData<'_>| {
-                Ok(Place {
-                    last_sequence: row.get::<i64>(1)?.unwrap_or_default() as u64,
-                    first_time_us: row.get::<i64>(2)?.unwrap_or_default(),
-                })
+        let place = Spi::connect(|client| -> Result<Option<Place>, pgrx::spi::SpiError> {
+            let Some(row) = client.select(query, Some(1), &arguments)?.next() else {
+                return Ok(None);
             };
-            rows.next().map(place).transpose()
+            Ok(Some(Place {
+                last_sequence: row.get::<i64>(1)?.unwrap_or_default() as u64,
+                first_time_us: row.get::<i64>(2)?.unwrap_or_default(),
+            }))
         })?;
         if place.is_some() {
             return Ok(place);

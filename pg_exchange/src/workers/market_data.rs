@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use feed::codec::Head;
 use feed::{Change, Disclosure, Event, codec};
 use matcher::{Engine, Sequence, Stamp};
+use pgrx::Spi;
 use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 use pgrx::pg_sys::{self, Datum};
-use pgrx::Spi;
 
 use super::now_us;
 use crate::datum::{self, timestamp};
@@ -117,7 +117,7 @@ impl Place {
         let last = last_block(
             "first_sequence OPERATOR(pg_catalog.<=) $1",
             "first_sequence DESC",
-            &sequence.into(),
+            || sequence.into(),
             now_us(),
         );
         Self::from(last, END_OF_TIME_US)
@@ -125,16 +125,15 @@ impl Place {
 
     /// From where on books must be followed to know them after a command.
     pub fn followed_to(sequence: Sequence) -> Self {
-        let first = one_value(
-            "SELECT first_sequence FROM exchange.market_data
-             WHERE has_refresh AND (first_at, first_sequence) OPERATOR(pg_catalog.<=) (
-                 (SELECT first_at FROM exchange.market_data
-                  WHERE first_sequence OPERATOR(pg_catalog.<=) $1
-                  ORDER BY first_sequence DESC LIMIT 1), $1)
-             ORDER BY first_at DESC, first_sequence DESC LIMIT 1",
-            &[i64::try_from(sequence).unwrap_or(i64::MAX).into()],
+        let argument = i64::try_from(sequence).unwrap_or(i64::MAX);
+        let until = Self::of_sequence(sequence);
+        let last = last_block(
+            "has_refresh AND first_sequence OPERATOR(pg_catalog.<=) $1",
+            "first_at DESC, first_sequence DESC",
+            || argument.into(),
+            until.first_us,
         );
-        Self { first_sequence: first.unwrap_or(0), before_us: END_OF_TIME_US }
+        Self::from(last, END_OF_TIME_US)
     }
 
     /// From where on books must be followed to know them at a time, and until when.
@@ -142,38 +141,54 @@ impl Place {
         let last = last_block(
             "has_refresh AND first_at OPERATOR(pg_catalog.<) $1",
             "first_at DESC, first_sequence DESC",
-            &timestamp(from_us),
+            || timestamp(from_us),
             from_us,
         );
         Self::from(last, before_us)
     }
 
-    fn from(block: Option<(i64, i64)>, before_us: i64) -> Self {
-        let (first_sequence, first_us) = block.unwrap_or((0, BEGIN_OF_TIME_US));
+    fn from(block: Option<Found>, before_us: i64) -> Self {
+        let (first_sequence, first_us) =
+            block.map_or((0, BEGIN_OF_TIME_US), |block| (block.first_sequence, block.first_us));
         Self { first_sequence, first_us, before_us }
     }
 }
 
-/// First command and time of the last block that meets a condition on `$1`; it is most likely of about
-/// a time, or shortly before.
+/// What a block is of.
+struct Found {
+    first_sequence: i64,
+    first_us: i64,
+    last_us: i64,
+}
+
+/// The last block that meets a condition on `$1`; it is most likely of about a time, or shortly before.
 fn last_block(
     condition: &str,
     order: &str,
-    argument: &DatumWithOid<'_>,
+    argument: impl Fn() -> DatumWithOid<'static>,
     near_us: i64,
-) -> Option<(i64, i64)> {
+) -> Option<Found> {
     let query = format!(
-        "SELECT first_sequence, first_at FROM exchange.market_data
+        "SELECT first_sequence, first_at, last_at FROM exchange.market_data
          WHERE {condition} AND first_at OPERATOR(pg_catalog.>=) $2 ORDER BY {order} LIMIT 1"
     );
     [near_us.saturating_sub(RECENT_US), BEGIN_OF_TIME_US].into_iter().find_map(|from_us| {
-        let read = Spi::connect(|client| -> Result<_, pgrx::spi::SpiError> {
-            let mut rows = client.select(&query, Some(1), &[argument.clone(), timestamp(from_us)])?;
-            let Some(row) = rows.next() else { return Ok(None) };
-            Ok(row.get::<i64>(1)?.zip(row.get::<TimestampWithTimeZone>(2)?))
+        let read = Spi::connect(|client| -> Result<Option<Found>, pgrx::spi::SpiError> {
+            let arguments = [argument(), timestamp(from_us)];
+            let Some(row) = client.select(query.as_str(), Some(1), &arguments)?.next() else {
+                return Ok(None);
+            };
+            let time_us = |column| -> Result<i64, pgrx::spi::SpiError> {
+                let at = row.get::<TimestampWithTimeZone>(column)?;
+                Ok(at.map_or(0, pg_sys::TimestampTz::from))
+            };
+            Ok(Some(Found {
+                first_sequence: row.get(1)?.unwrap_or_default(),
+                first_us: time_us(2)?,
+                last_us: time_us(3)?,
+            }))
         });
-        let found = read.unwrap_or_else(|error| panic!("{UNREADABLE}: {error}"));
-        found.map(|(sequence, at)| (sequence, pg_sys::TimestampTz::from(at)))
+        read.unwrap_or_else(|error| panic!("{UNREADABLE}: {error}"))
     })
 }
 
@@ -182,7 +197,6 @@ const UNREADABLE: &str = "exchange.market_data cannot be read";
 struct Block {
     first_sequence: i64,
     first_us: i64,
-    last_us: i64,
     checksum: i64,
     events: Vec<u8>,
 }
@@ -220,9 +234,13 @@ pub fn for_each_event(
 
 /// The time of the first event.
 pub fn first_time_us() -> Option<i64> {
-    let first: Option<TimestampWithTimeZone> =
-        one_value("SELECT first_at FROM exchange.market_data ORDER BY first_sequence LIMIT 1", &[]);
-    first.map(pg_sys::TimestampTz::from)
+    let read = Spi::connect(|client| -> Result<Option<i64>, pgrx::spi::SpiError> {
+        let query = "SELECT first_at FROM exchange.market_data ORDER BY first_sequence LIMIT 1";
+        let first = client.select(query, Some(1), &[])?.next();
+        let at = first.map_or(Ok(None), |row| row.get::<TimestampWithTimeZone>(1))?;
+        Ok(at.map(pg_sys::TimestampTz::from))
+    });
+    read.unwrap_or_else(|error| panic!("{UNREADABLE}: {error}"))
 }
 
 /// The time of the last event.
@@ -230,11 +248,10 @@ pub fn last_time_us() -> Option<i64> {
     let last = last_block(
         "first_sequence OPERATOR(pg_catalog.>=) $1",
         "first_sequence DESC",
-        &0i64.into(),
+        || 0i64.into(),
         now_us(),
-    )?;
-    let blocks = read_blocks(last.0, last.1, END_OF_TIME_US);
-    Some(blocks.last()?.last_us)
+    );
+    last.map(|block| block.last_us)
 }
 
 /// The next blocks of the table, some of them.
@@ -252,7 +269,7 @@ fn read_blocks(first_sequence: i64, first_us: i64, before_us: i64) -> Vec<Block>
     let read = Spi::connect(|client| -> Result<Vec<Block>, pgrx::spi::SpiError> {
         client
             .select(
-                "SELECT first_sequence, first_at, last_at, checksum, events
+                "SELECT first_sequence, first_at, checksum, events
                  FROM exchange.market_data
                  WHERE first_sequence OPERATOR(pg_catalog.>=) $1
                    AND first_at OPERATOR(pg_catalog.>=) $2
@@ -262,16 +279,15 @@ fn read_blocks(first_sequence: i64, first_us: i64, before_us: i64) -> Vec<Block>
                 &[first_sequence.into(), timestamp(first_us), timestamp(before_us)],
             )?
             .map(|row| {
-                let time_us = |column| {
+                let time_us = |column| -> Result<i64, pgrx::spi::SpiError> {
                     let at = row.get::<TimestampWithTimeZone>(column)?;
                     Ok(at.map_or(0, pg_sys::TimestampTz::from))
                 };
                 Ok(Block {
                     first_sequence: row.get(1)?.unwrap_or_default(),
                     first_us: time_us(2)?,
-                    last_us: time_us(3)?,
-                    checksum: row.get(4)?.unwrap_or_default(),
-                    events: row.get(5)?.unwrap_or_default(),
+                    checksum: row.get(3)?.unwrap_or_default(),
+                    events: row.get(4)?.unwrap_or_default(),
                 })
             })
             .collect()
