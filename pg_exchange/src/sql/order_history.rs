@@ -67,7 +67,7 @@ pub fn order_history(call: Call) -> Datum {
     let Some((shown, _)) = recovery::position() else { return call.null() };
     let order_id = order_id as OrderId;
     let mut replay =
-        Replay::begin(order_id - 1).unwrap_or_else(|error| raise_not_replayable(error));
+        Replay::begin(order_id - 1).unwrap_or_else(|fault| raise_not_replayable(fault));
     let mut life = None;
     let mut rows = Some(rows);
     let replayed = replay.run(|engine, _, stamp, command, _, events| {
@@ -94,7 +94,7 @@ pub fn order_history(call: Call) -> Datum {
         }
         ControlFlow::Continue(())
     });
-    replayed.unwrap_or_else(|error| raise_not_replayable(error));
+    replayed.unwrap_or_else(|fault| raise_not_replayable(fault));
     if let Some(mut life) = life {
         life.add_later_busts(replay.sequence().min(shown));
     }

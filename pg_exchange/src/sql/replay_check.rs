@@ -8,8 +8,9 @@ use super::call::{Call, Rows};
 use super::replay_marks::raise_unless_journaled;
 use crate::datum::text;
 use crate::errors::raise;
-use crate::workers::journal::{self, Row};
+use crate::workers::journal::{self, Batch, Row};
 use crate::workers::marks::Mark;
+use crate::workers::progress::Progress;
 use crate::workers::recovery::{self, Bounds};
 use crate::workers::replay::Replay;
 
@@ -206,17 +207,19 @@ impl Check {
                 before.first_sequence
             ));
         }
-        let mut batch = row.decode()?;
-        report.commands = Some(batch.commands.len() as u64);
+        let mut commands = row.decode()?;
+        report.commands = Some(commands.len() as u64);
         let Some(mut replay) = replay else {
             return Err("what comes before it is not known, so it was not executed".to_owned());
         };
         // A mark may be in the middle of a row.
         let done = (replay.sequence() + 1).saturating_sub(row.first_sequence);
-        batch.commands.drain(..done as usize);
+        commands.drain(..done as usize);
+        let batch = Batch { row: row.first_sequence, commands, event_hash: row.event_hash };
         let executed = replay.execute(&batch, |engine, bounds, stamp, _, _, _| {
             self.compare(engine, bounds, stamp.sequence);
         });
+        let executed = executed.map_err(|fault| fault.reason);
         if replay.sequence() != row.last_sequence {
             return executed;
         }
@@ -227,7 +230,7 @@ impl Check {
             (Err(_), None) => self.differs_since = Some(row.first_sequence),
             (Err(_), Some(first)) => {
                 return Err(format!(
-                    "the events differ from those of the matcher since the row of command {first}"
+                    "its events are not those that it had, since the row of command {first}"
                 ));
             }
         }
@@ -249,8 +252,9 @@ impl Check {
 
     fn compare_tables(&mut self, engine: &Engine, bounds: Bounds) {
         self.shown = None;
-        if let Some(tables) = recovery::load(bounds) {
-            self.compare_with("tables", engine, tables.map(|tables| tables.engine), true);
+        if let Some(tables) = recovery::load(bounds, &mut Progress::unseen()) {
+            let tables = tables.map(|tables| tables.engine).map_err(|fault| fault.reason);
+            self.compare_with("tables", engine, tables, true);
         }
     }
 

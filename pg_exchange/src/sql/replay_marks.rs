@@ -8,6 +8,7 @@ use pgrx::pg_sys::Datum;
 
 use super::call::Call;
 use crate::errors::raise;
+use crate::workers::fault::Fault;
 use crate::workers::marks::{Mark, Records};
 use crate::workers::replay::Replay;
 use crate::workers::{journal, recovery};
@@ -28,12 +29,12 @@ pub fn keep_mark(call: Call) -> Datum {
     }
     raise_unless_journaled(sequence);
     if Mark::last_before(sequence).is_none_or(|mark| mark.sequence != sequence) {
-        keep(sequence).unwrap_or_else(|error| raise_not_replayable(error));
+        keep(sequence).unwrap_or_else(|fault| raise_not_replayable(fault));
     }
     Datum::from(sequence)
 }
 
-fn keep(sequence: Sequence) -> Result<(), String> {
+fn keep(sequence: Sequence) -> Result<(), Fault> {
     let mut replay = Replay::begin(sequence)?;
     let mut kept = None;
     replay.run(|engine, bounds, stamp, _, _, _| {
@@ -44,7 +45,7 @@ fn keep(sequence: Sequence) -> Result<(), String> {
         ControlFlow::Break(())
     })?;
     let (records, bounds) =
-        kept.ok_or_else(|| format!("the journal ends with command {}", replay.sequence()))?;
+        kept.ok_or_else(|| Fault::of_missing_row(replay.sequence() + 1, "it ends before"))?;
     records.keep(bounds);
     Ok(())
 }
@@ -63,11 +64,11 @@ pub fn raise_unless_journaled(sequence: Sequence) {
 }
 
 /// The error for a journal, or a mark, that cannot be executed.
-pub fn raise_not_replayable(error: String) -> ! {
+pub fn raise_not_replayable(fault: Fault) -> ! {
     raise(
         PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
         "the journal cannot be replayed",
-        format!("{error}."),
+        format!("{}.", fault.reason),
         "SELECT * FROM exchange.replay_check() WHERE NOT is_sound; lists everything that is wrong.",
     )
 }

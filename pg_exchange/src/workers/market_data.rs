@@ -119,28 +119,19 @@ impl Place {
             "first_sequence DESC",
             || sequence.into(),
             now_us(),
-            END_OF_TIME_US,
         );
         Self::from(last, END_OF_TIME_US)
     }
 
     /// From where on books must be followed to know them after a command.
     pub fn followed_to(sequence: Sequence) -> Self {
-        let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
-        let block = last_block(
-            "first_sequence OPERATOR(pg_catalog.<=) $1",
-            "first_sequence DESC",
-            || sequence.into(),
-            now_us(),
-            END_OF_TIME_US,
-        );
-        let Some((_, until_us)) = block else { return Self::from(None, END_OF_TIME_US) };
+        let argument = i64::try_from(sequence).unwrap_or(i64::MAX);
+        let until = Self::of_sequence(sequence);
         let last = last_block(
             "has_refresh AND first_sequence OPERATOR(pg_catalog.<=) $1",
             "first_at DESC, first_sequence DESC",
-            || sequence.into(),
-            until_us,
-            until_us,
+            || argument.into(),
+            until.first_us,
         );
         Self::from(last, END_OF_TIME_US)
     }
@@ -152,7 +143,6 @@ impl Place {
             "first_at DESC, first_sequence DESC",
             || timestamp(from_us),
             from_us,
-            END_OF_TIME_US,
         );
         Self::from(last, before_us)
     }
@@ -180,13 +170,11 @@ fn last_block(
 ) -> Option<Found> {
     let query = format!(
         "SELECT first_sequence, first_at, last_at FROM exchange.market_data
-         WHERE {condition} AND first_at OPERATOR(pg_catalog.>=) $2
-           AND first_at OPERATOR(pg_catalog.<=) $3
-         ORDER BY {order} LIMIT 1"
+         WHERE {condition} AND first_at OPERATOR(pg_catalog.>=) $2 ORDER BY {order} LIMIT 1"
     );
     [near_us.saturating_sub(RECENT_US), BEGIN_OF_TIME_US].into_iter().find_map(|from_us| {
         let read = Spi::connect(|client| -> Result<Option<Found>, pgrx::spi::SpiError> {
-            let arguments = [argument(), timestamp(from_us), timestamp(until_us)];
+            let arguments = [argument(), timestamp(from_us)];
             let Some(row) = client.select(query.as_str(), Some(1), &arguments)?.next() else {
                 return Ok(None);
             };

@@ -7,8 +7,9 @@
 use matcher::{Engine, Sequence, View, record};
 use pgrx::Spi;
 
-use super::busts::{run, timestamp};
+use super::busts::run;
 use super::recovery::Bounds;
+use crate::datum::timestamp;
 
 /// Records of one row, in bytes, at most, but for the last one: far below what a row can have.
 const PART_BYTES: usize = 1 << 20;

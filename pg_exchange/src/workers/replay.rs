@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use matcher::{Command, Engine, Event, Outcome, Sequence, Stamp};
 
+use super::fault::Fault;
 use super::follower::Follower;
 use super::journal::{self, Batch};
 use super::marks::Mark;
@@ -29,9 +30,9 @@ impl Replay {
 
     /// Begins at the last mark at a command or before it; where there is none, before the first
     /// command.
-    pub fn begin(sequence: Sequence) -> Result<Self, String> {
+    pub fn begin(sequence: Sequence) -> Result<Self, Fault> {
         match Mark::last_before(sequence) {
-            Some(mark) => Self::from_mark(&mark),
+            Some(mark) => Ok(Self::from_mark(&mark)?),
             None => Ok(Self::from_nothing()),
         }
     }
@@ -66,17 +67,17 @@ impl Replay {
     pub fn run(
         &mut self,
         mut each: impl FnMut(&Engine, Bounds, Stamp, &Command, &Outcome, &[Event]) -> ControlFlow<()>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Fault> {
         let mut goes_on = true;
         while goes_on {
             let batches = journal::read_after(self.sequence())?;
             goes_on = !batches.is_empty();
-            for batch in &batches {
+            for batch in batches {
                 if !goes_on {
                     break;
                 }
                 pgrx::check_for_interrupts!();
-                self.execute(batch, |engine, bounds, stamp, command, outcome, events| {
+                self.execute(&batch?, |engine, bounds, stamp, command, outcome, events| {
                     if goes_on {
                         goes_on =
                             each(engine, bounds, stamp, command, outcome, events).is_continue();
@@ -94,7 +95,7 @@ impl Replay {
         &mut self,
         batch: &Batch,
         mut each: impl FnMut(&Engine, Bounds, Stamp, &Command, &Outcome, &[Event]),
-    ) -> Result<(), String> {
+    ) -> Result<(), Fault> {
         self.change_bounds()?;
         let bounds = self.bounds;
         self.follower.execute(batch, |engine, stamp, command, outcome, events| {
@@ -104,7 +105,7 @@ impl Replay {
 
     /// Goes on from the next mark, where the last command was that mark's, and other bounds are in
     /// force from there on. They change only where workers begin anew, so at the end of a row.
-    fn change_bounds(&mut self) -> Result<(), String> {
+    fn change_bounds(&mut self) -> Result<(), Fault> {
         while let Some(mark) = self.next_mark
             && mark.sequence <= self.sequence()
         {
