@@ -354,5 +354,14 @@ fn the_bytes_of_records_stay_the_same() {
         record::encode(&record, &mut bytes);
         bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
     });
-    assert_eq!(bytes, [""; 7]);
+    let expected = [
+        "01ac020100000000",
+        "0203555344018001",
+        "0501000000400900",
+        "06044c4f54530355534401020ad00f00000000000000808c8d9e02a08d060000",
+        "0801020500000000000040090002040000",
+        "098001",
+        "0bac021480808096010e3c1428288c010101010000010e0000002103612d3105",
+    ];
+    assert_eq!(bytes, expected);
 }

@@ -311,7 +311,10 @@ fn what_is_wrong_with_the_journal_is_reported_row_by_row() {
     for (tamper, problem) in [
         ("commands = set_byte(commands, 3, get_byte(commands, 3) # 1)", "its checksum differs"),
         ("checksum = checksum + 1", "its checksum differs"),
-        ("commands = '\\xffffff', checksum = exchange.checksum('\\xffffff')", "is damaged"),
+        (
+            "commands = '\\xffffff', checksum = exchange.checksum('\\xffffff')",
+            "the bytes end too early",
+        ),
         ("last_sequence = last_sequence - 1", "and says that they go to command"),
     ] {
         let unsound =
