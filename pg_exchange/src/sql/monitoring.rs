@@ -9,6 +9,7 @@ use super::venue::{self, Venue};
 use crate::datum::text;
 use crate::errors::required;
 use crate::shared::control::Role;
+use crate::shared::recovery::Step;
 use crate::shared::statistics::Quantiles;
 
 fn double(value: f64) -> Option<Datum> {
@@ -44,7 +45,7 @@ pub fn statistics(call: Call) -> Datum {
     let mut row = [None; 27];
     let columns = [
         Some(text(market)),
-        halted.as_deref().map(text),
+        halted.as_ref().map(|(reason, _)| text(reason)),
         number(matched),
         number(durable),
         number(published),
@@ -92,6 +93,51 @@ pub fn worker_states(call: Call) -> Datum {
             Some(text(worker.state().name())),
             (pid != 0).then(|| Datum::from(worker.started_at_us())),
             Some(Datum::from(worker.starts())),
+        ]);
+    }
+    call.null()
+}
+
+/// `exchange.halt_hint`
+pub fn halt_hint(call: Call) -> Datum {
+    match venue::shared().control.halted() {
+        Some((_, remedy)) => text(&remedy),
+        None => call.null(),
+    }
+}
+
+/// `exchange.restart_workers`
+pub fn restart_workers(call: Call) -> Datum {
+    Venue::restart(&call);
+    call.null()
+}
+
+/// `exchange.recoveries`
+pub fn recoveries(call: Call) -> Datum {
+    let shared = venue::shared();
+    let number = |value: u64| Some(Datum::from(value));
+    let time = |time_us: i64| (time_us != 0).then(|| Datum::from(time_us));
+    let mut rows = call.rows();
+    for role in Role::ALL {
+        let at = shared.recovery(role).progress();
+        if at.step == Step::None {
+            continue;
+        }
+        let is_loaded = at.step != Step::Loading;
+        let until_us = if at.step == Step::Done { at.ended_at_us } else { now_us() };
+        let seconds = (until_us - at.loaded_at_us) as f64 / 1e6;
+        let replayed = at.sequence.saturating_sub(at.from);
+        rows.add([
+            Some(text(role.name())),
+            Some(text(at.step.name())),
+            number(at.open_orders),
+            number(at.from).filter(|_| is_loaded),
+            number(at.sequence).filter(|_| is_loaded),
+            number(at.end).filter(|_| is_loaded),
+            double(replayed as f64 / seconds).filter(|_| replayed > 0 && seconds > 0.0),
+            time(at.began_at_us),
+            time(at.loaded_at_us),
+            time(at.ended_at_us),
         ]);
     }
     call.null()
