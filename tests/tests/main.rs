@@ -18,6 +18,7 @@ mod misuse;
 mod mixed;
 mod order_entry;
 mod order_types;
+mod patroni;
 mod phases;
 mod privileges;
 mod public_events;
