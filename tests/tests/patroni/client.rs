@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,6 @@ use venue::connection::Connection;
 pub struct Told {
     /// Orders by the client's name for them.
     pub orders: BTreeMap<String, i64>,
-    /// From one answer to the next.
-    pub longest_gap: Duration,
     pub connections: usize,
     /// Calls that ended without an answer and were made again.
     pub repeated: usize,
@@ -25,41 +23,54 @@ pub struct Told {
 /// A client at work.
 pub struct Client {
     thread: JoinHandle<Told>,
-    orders: Arc<AtomicUsize>,
-    stop: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+}
+
+/// What is known of it meanwhile.
+#[derive(Default)]
+struct Shared {
+    orders: AtomicUsize,
+    /// From one answer to the next.
+    longest_gap_ms: AtomicU64,
+    stop: AtomicBool,
 }
 
 impl Client {
     pub fn start(connection: Connection) -> Self {
-        let (orders, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let (entered, stopped) = (Arc::clone(&orders), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || trade(&connection, &entered, &stopped));
-        Self { thread, orders, stop }
+        let shared = Arc::new(Shared::default());
+        let its = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || trade(&connection, &its));
+        Self { thread, shared }
     }
 
     /// Waits until so many more orders were acknowledged.
     #[track_caller]
     pub fn wait_for_orders(&self, more: usize) {
-        let enough = self.orders.load(Ordering::Relaxed) + more;
+        let enough = self.shared.orders.load(Ordering::Relaxed) + more;
         wait_until("the client gets its answers", || {
             assert!(!self.thread.is_finished(), "the client has left");
-            self.orders.load(Ordering::Relaxed) >= enough
+            self.shared.orders.load(Ordering::Relaxed) >= enough
         });
+    }
+
+    /// The longest time from one answer to the next, since this was last asked.
+    pub fn longest_gap(&self) -> Duration {
+        Duration::from_millis(self.shared.longest_gap_ms.swap(0, Ordering::Relaxed))
     }
 
     /// Ends when the call that it is at is answered.
     #[track_caller]
     pub fn finish(self) -> Told {
-        self.stop.store(true, Ordering::Relaxed);
+        self.shared.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
-fn trade(connection: &Connection, orders: &AtomicUsize, stop: &AtomicBool) -> Told {
+fn trade(connection: &Connection, shared: &Shared) -> Told {
     let mut told = Told::default();
     let mut session = None;
     let mut last_answer: Option<Instant> = None;
-    while !stop.load(Ordering::Relaxed) {
+    while !shared.stop.load(Ordering::Relaxed) {
         let name = format!("N{}", told.orders.len());
         // Each buys what the one before sold, or the other way round.
         let side = if told.orders.len().is_multiple_of(2) { "sell" } else { "buy" };
@@ -93,10 +104,11 @@ fn trade(connection: &Connection, orders: &AtomicUsize, stop: &AtomicBool) -> To
         };
         let now = Instant::now();
         if let Some(last_answer) = last_answer.replace(now) {
-            told.longest_gap = told.longest_gap.max(now - last_answer);
+            let gap = (now - last_answer).as_millis() as u64;
+            shared.longest_gap_ms.fetch_max(gap, Ordering::Relaxed);
         }
         told.orders.insert(name, order_id);
-        orders.fetch_add(1, Ordering::Relaxed);
+        shared.orders.fetch_add(1, Ordering::Relaxed);
     }
     told
 }

@@ -1,8 +1,8 @@
 //! An etcd and the nodes of a venue, all on loopback and in one temporary folder.
 
 use std::fs::{self, File};
-use std::io::Read as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,6 +29,19 @@ struct Node {
     name: &'static str,
     port: u16,
     api_port: u16,
+}
+
+impl Node {
+    /// Whether its Patroni says so.
+    fn is_synchronous_standby(&self) -> bool {
+        let mut answer = String::new();
+        TcpStream::connect(("127.0.0.1", self.api_port))
+            .and_then(|mut stream| {
+                stream.write_all(b"GET /synchronous HTTP/1.0\r\n\r\n")?;
+                stream.read_to_string(&mut answer)
+            })
+            .is_ok_and(|_| answer.split(' ').nth(1) == Some("200"))
+    }
 }
 
 impl Nodes {
@@ -63,7 +76,7 @@ impl Nodes {
             .args(["--initial-cluster", &format!("default={peer}")]);
         spawn(etcd);
         wait_until("etcd accepts connections", || {
-            std::net::TcpStream::connect(("127.0.0.1", self.etcd_port)).is_ok()
+            TcpStream::connect(("127.0.0.1", self.etcd_port)).is_ok()
         });
     }
 
@@ -145,31 +158,41 @@ impl Nodes {
         leader.map(|node| node.name.to_owned())
     }
 
-    /// Waits until there is a leader, whose orders wait for another node.
+    /// Waits until there is a leader whose orders wait for another node, and Patroni knows that this
+    /// one may take its place.
     #[track_caller]
     pub fn wait_for_leader_and_standby(&self) {
         wait_until("there is a leader with a synchronous standby", || {
-            Session::try_connect(&self.connection(SUPERUSER)).is_ok_and(|mut session| {
-                session.is_true(
-                    "SELECT EXISTS (SELECT FROM pg_stat_replication
-                                    WHERE state = 'streaming' AND sync_state = 'sync')
-                        AND current_setting('synchronous_standby_names') <> ''",
-                )
-            })
+            self.nodes.iter().any(Node::is_synchronous_standby)
+                && Session::try_connect(&self.connection(SUPERUSER)).is_ok_and(|mut session| {
+                    session.is_true(
+                        "SELECT EXISTS (SELECT FROM pg_stat_replication
+                                        WHERE state = 'streaming' AND sync_state = 'sync')",
+                    )
+                })
         });
     }
 
     /// Kills all of a node at once, as a loss of power does.
     pub fn kill(&self, name: &str) {
-        let folder = self.folder.join(name);
-        let main = [folder.join("pid"), folder.join("data/postmaster.pid")]
-            .map(|path| first_number(&path).expect("it runs"));
-        let [patroni, postmaster] = main;
+        // Whoever could start the server again goes first.
+        kill(first_number(&self.folder.join(name).join("pid")).expect("it runs"));
+        self.kill_server(name);
+    }
+
+    /// Kills the PostgreSQL of a node, not its Patroni.
+    pub fn kill_server(&self, name: &str) {
+        let file = self.folder.join(name).join("data/postmaster.pid");
+        let postmaster = first_number(&file).expect("it runs");
         let children = children(postmaster);
-        // Whoever could start the other one again goes first.
-        for pid in [patroni, postmaster].into_iter().chain(children) {
-            kill(pid);
-        }
+        kill(postmaster);
+        children.into_iter().for_each(kill);
+    }
+
+    /// How often a node has been rewound.
+    pub fn rewinds(&self, name: &str) -> usize {
+        let log = fs::read_to_string(self.folder.join(name).join("log")).unwrap_or_default();
+        log.matches("running pg_rewind from").count()
     }
 
     /// Starts what was killed.
