@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use matcher::{Counters, Engine, Event, ParticipantId, Stamp, View};
+use pgrx::pg_sys;
 
 use super::directory::{self, Roles};
 use super::follower::Follower;
@@ -13,6 +14,7 @@ use super::matching;
 use super::recovery::{self, Bounds};
 use super::{Post, end, now_us, one_moment, transaction};
 use crate::recovery_mode::{is_standby, replayed_lsn};
+use crate::relation::Relation;
 use crate::shared::control::{Role, WorkerState};
 use crate::shared::ring::Origin;
 
@@ -111,6 +113,8 @@ impl Standby {
 
     fn see(&self) -> Sight {
         let seen = transaction(|| {
+            // As long as this is open, a DROP of the extension is not replayed.
+            let _journal = Relation::open("journal", pg_sys::AccessShareLock)?;
             if !self.post.is_venue_there() {
                 return None;
             }
