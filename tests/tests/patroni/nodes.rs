@@ -192,7 +192,7 @@ impl Nodes {
     /// How often a node has been rewound.
     pub fn rewinds(&self, name: &str) -> usize {
         let log = fs::read_to_string(self.folder.join(name).join("log")).unwrap_or_default();
-        log.matches("running pg_rewind from").count()
+        log.matches("pg_rewind exit code=0").count()
     }
 
     /// Starts what was killed.
