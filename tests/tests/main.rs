@@ -19,6 +19,7 @@ mod mixed;
 mod order_entry;
 mod order_types;
 mod past;
+mod patroni;
 mod phases;
 mod privileges;
 mod public_events;

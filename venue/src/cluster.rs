@@ -11,6 +11,7 @@ mod process;
 mod settings;
 mod standby;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,6 +35,11 @@ pub const DATABASE: &str = "exchange";
 
 /// How long a server may take to start or stop, in seconds. Crash recovery is part of a start.
 const DEADLINE_SECONDS: u32 = 120;
+
+/// A program that runs as the user of all private clusters: root's are the `postgres` user's.
+pub fn server_user_command(program: impl AsRef<OsStr>) -> Result<Command> {
+    Ok(Account::for_servers()?.command(program))
+}
 
 /// How a server is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
