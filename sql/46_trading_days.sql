@@ -1,4 +1,5 @@
--- The calendar as days. Reporting databases have this function too, by this very file.
+-- The calendar as days. Reporting databases have this function too: a change of it is also a file in
+-- migrations/reporting/.
 
 CREATE FUNCTION exchange.trading_day_times("from" date, "to" date)
 RETURNS TABLE (

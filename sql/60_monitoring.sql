@@ -88,7 +88,7 @@ CREATE VIEW exchange.workers AS SELECT * FROM exchange.worker_states();
 COMMENT ON VIEW exchange.workers IS 'The background workers of the exchange.';
 COMMENT ON COLUMN exchange.workers.worker IS 'launcher, matcher, journaler, publisher, projector or scheduler.';
 COMMENT ON COLUMN exchange.workers.pid IS 'Its process; NULL while it is not running.';
-COMMENT ON COLUMN exchange.workers.state IS 'stopped, waiting (for the extension to be created), recovering or running.';
+COMMENT ON COLUMN exchange.workers.state IS 'stopped, waiting (for the extension to be created), recovering, running, or following (the matcher of a standby).';
 COMMENT ON COLUMN exchange.workers.started_at IS 'When the process started.';
 COMMENT ON COLUMN exchange.workers.starts IS 'How often it has started since the server did.';
 
@@ -123,6 +123,9 @@ CREATE VIEW exchange.status AS
         SELECT string_agg(format('%s %s', w.worker, w.state), ', ') AS states FROM exchange.worker_states() AS w
     ) AS w
     CROSS JOIN LATERAL (VALUES
+        ('server', CASE WHEN pg_is_in_recovery()
+            THEN 'a standby, with all that was committed until ' || coalesce(pg_last_xact_replay_timestamp()::text, 'its copy was made')
+            ELSE 'takes orders' END),
         ('market', s.market),
         ('halted because', s.halted_because),
         ('trade date', s.trade_date::text),

@@ -1,6 +1,6 @@
 -- The days that are closed, and what was true at their end: written once, by exchange.close_day(),
 -- and never changed after; only the settlement of obligations goes on. Reporting databases have these
--- tables too, by this very file.
+-- tables too: a change of them is also a file in migrations/reporting/.
 
 CREATE TABLE exchange.closed_days (
     trade_date     date PRIMARY KEY,

@@ -1,6 +1,6 @@
 -- Reports over the tables, in plain SQL: docs/reports.md shows each with an example. Reporting databases
--- have them too, by this very file, which needs the tables, exchange.trading_day_times() and the
--- setting exchange.time_zone.
+-- have them too: they need the tables, exchange.trading_day_times() and the setting exchange.time_zone. A
+-- change of them is also a file in migrations/reporting/.
 --
 -- A row belongs to one trade date, see exchange.days(). What a trade date says does not change
 -- after it, not by a bust either: that is of the date on which it is made. The one exception is tax,

@@ -31,6 +31,8 @@ REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA exchange FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION
     exchange.order_book(text, integer),
+    exchange.order_book_at(text, timestamptz, integer),
+    exchange.order_book_at(text, bigint, integer),
     exchange.order_book_l3(text),
     exchange.quotes(),
     exchange.events_after(bigint, text, integer),

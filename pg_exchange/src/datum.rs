@@ -154,3 +154,9 @@ pub fn date_text(days: i32) -> String {
     }
     format!("{year:04}-{month:02}-{day:02}")
 }
+
+/// A `timestamptz` as SQL writes it.
+pub fn time_text(time_us: i64) -> String {
+    // SAFETY: a formatting function of PostgreSQL's; its buffer is copied at once.
+    unsafe { CStr::from_ptr(pg_sys::timestamptz_to_str(time_us)).to_string_lossy().into_owned() }
+}

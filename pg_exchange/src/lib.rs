@@ -15,6 +15,7 @@ mod money;
 mod numeric;
 mod price;
 mod rate;
+mod recovery_mode;
 mod relation;
 mod settings;
 mod shared;

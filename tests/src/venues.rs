@@ -75,16 +75,17 @@ impl Venue {
 
     /// A new cluster in which the extension is not created yet, nor the database for it.
     pub fn empty(settings: &[(&str, &str)]) -> Self {
-        let mut all = SMALL.to_vec();
-        if settings
-            .iter()
-            .any(|(name, value)| *name == "shared_preload_libraries" && value.is_empty())
-        {
-            all.retain(|(name, _)| !name.starts_with("exchange."));
-        }
-        all.extend(settings);
-        let cluster = Cluster::temporary(&all).expect("a cluster can be made");
+        let cluster = Cluster::temporary(&small(settings)).expect("a cluster can be made");
         cluster.start().expect("the cluster starts");
+        Self { cluster }
+    }
+
+    /// A running standby of this venue, which knows it by a name. `settings` are those that this one
+    /// was made with.
+    pub fn standby(&self, name: &str, settings: &[(&str, &str)]) -> Self {
+        let cluster = Cluster::temporary_standby(&self.cluster, name, &small(settings))
+            .expect("a standby can be made");
+        cluster.start().expect("the standby starts");
         Self { cluster }
     }
 
@@ -233,6 +234,17 @@ impl Drop for Venue {
             lines[lines.len().saturating_sub(LINES)..].iter().for_each(|line| println!("{line}"));
         }
     }
+}
+
+/// The settings of a test's cluster, which are added to those that all tests have.
+fn small<'a>(settings: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut all = SMALL.to_vec();
+    if settings.iter().any(|(name, value)| *name == "shared_preload_libraries" && value.is_empty())
+    {
+        all.retain(|(name, _)| !name.starts_with("exchange."));
+    }
+    all.extend(settings);
+    all
 }
 
 /// A venue that the tests of one theme share. It is removed when the process ends, however

@@ -602,8 +602,12 @@ fn open_useless_accounts(superuser: &mut Session, role: &str) -> [i64; 3] {
 }
 
 /// Trades so many commands; the venue, the phases in which the operator saw instruments, and the
-/// traders, whose sessions are still there.
-fn trade(is_simulated: bool, wanted: u64) -> (Venue, BTreeSet<String>, Vec<Trader>) {
+/// traders, whose sessions are still there. Meanwhile `watch` is called again and again.
+fn trade(
+    is_simulated: bool,
+    wanted: u64,
+    watch: Option<&mut dyn FnMut(&mut Session)>,
+) -> (Venue, BTreeSet<String>, Vec<Trader>) {
     let seed = seed();
     let (venue, clock) = venue(is_simulated);
     let progress = Arc::new(Progress { wanted, matched: AtomicU64::new(0), clock });
@@ -633,6 +637,11 @@ fn trade(is_simulated: bool, wanted: u64) -> (Venue, BTreeSet<String>, Vec<Trade
     let traders: Vec<_> =
         traders.into_iter().map(|trader| std::thread::spawn(|| trader.trade())).collect();
     let operator = std::thread::spawn(|| operator.operate());
+    if let Some(watch) = watch {
+        while !progress.is_over() && !operator.is_finished() {
+            watch(&mut superuser);
+        }
+    }
     let phases = joined(operator);
     (venue, phases, traders.into_iter().map(joined).collect())
 }
@@ -640,14 +649,21 @@ fn trade(is_simulated: bool, wanted: u64) -> (Venue, BTreeSet<String>, Vec<Trade
 /// A venue that traded orders of every kind over days of a simulated clock, which now stands still.
 /// Its roles are `mixed_0` and so on.
 pub fn traded_venue(commands: u64) -> Venue {
-    let (venue, _, traders) = trade(true, commands);
+    let (venue, _, traders) = trade(true, commands, None);
+    drop(traders);
+    venue
+}
+
+/// The same, and while it trades `watch` is called again and again by the superuser.
+pub fn watched_venue(commands: u64, mut watch: impl FnMut(&mut Session)) -> Venue {
+    let (venue, _, traders) = trade(true, commands, Some(&mut watch));
     drop(traders);
     venue
 }
 
 /// Trades and audits; the phases in which the operator saw instruments.
 fn trade_and_audit(is_simulated: bool) -> BTreeSet<String> {
-    let (venue, phases, traders) = trade(is_simulated, commands());
+    let (venue, phases, traders) = trade(is_simulated, commands(), None);
     let mut superuser = venue.superuser();
     if !is_simulated {
         come_to_rest(&mut superuser);

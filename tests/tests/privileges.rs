@@ -91,6 +91,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("depth_history", Circle::Everybody),
     ("events_after", Circle::Everybody),
     ("order_book", Circle::Everybody),
+    ("order_book_at", Circle::Everybody),
     ("order_book_l3", Circle::Everybody),
     ("quote_history", Circle::Everybody),
     ("quotes", Circle::Everybody),
@@ -239,7 +240,7 @@ fn assert_complete(listed: &[(&str, Circle)], session: &mut Session, catalog: &s
 }
 
 const ALL_FUNCTIONS: &str =
-    "SELECT proname FROM pg_proc WHERE pronamespace = 'exchange'::regnamespace";
+    "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'exchange'::regnamespace";
 const ALL_RELATIONS: &str = "SELECT relname FROM pg_class
      WHERE relnamespace = 'exchange'::regnamespace AND relkind NOT IN ('i', 'I', 'c', 't')";
 
@@ -260,7 +261,7 @@ fn the_catalog_grants_what_is_written_here() {
                 format!("EXECUTE of {name} for {role}"),
                 callers.includes(role),
                 format!(
-                    "SELECT has_function_privilege('{role}', oid, 'EXECUTE') FROM pg_proc
+                    "SELECT DISTINCT has_function_privilege('{role}', oid, 'EXECUTE') FROM pg_proc
                      WHERE pronamespace = 'exchange'::regnamespace AND proname = '{name}'"
                 ),
             );

@@ -9,9 +9,10 @@ mod installation;
 mod place;
 mod process;
 mod settings;
+mod standby;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use account::Account;
 pub use installation::Installation;
 use place::Place;
 use process::Postmaster;
+pub use standby::REPLICATED;
 
 /// The superuser of every private cluster. Whoever can enter its folder is let in.
 pub const SUPERUSER: &str = "postgres";
@@ -68,11 +70,7 @@ impl Cluster {
     /// A cluster in a new folder under the system's temporary one, which [`Drop`] stops and
     /// removes.
     pub fn temporary(settings: &[(&str, &str)]) -> Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        remove_orphans();
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{TEMPORARY_PREFIX}{}-{number}", std::process::id());
-        Self::create_in(&std::env::temp_dir().join(name), settings, true)
+        Self::create_in(&temporary_folder(), settings, true)
     }
 
     fn create_in(directory: &Path, settings: &[(&str, &str)], temporary: bool) -> Result<Self> {
@@ -80,7 +78,7 @@ impl Cluster {
         let mut cluster = Self::at(directory, settings::port(&settings)?)?;
         cluster.temporary = temporary;
         cluster.place.make(&cluster.account)?;
-        cluster.initialise()?;
+        cluster.fill(|data| cluster.initialise(data))?;
         let text = settings::render(&settings, cluster.socket_directory());
         cluster.place.write_settings(&text, &cluster.account)?;
         Ok(cluster)
@@ -101,8 +99,8 @@ impl Cluster {
         Ok(Self { installation, account, place, port, temporary: false, environment: Vec::new() })
     }
 
-    /// Runs `initdb`, into a folder that gets its name only when it is complete.
-    fn initialise(&self) -> Result<()> {
+    /// Makes the data folder, if there is none. It gets its name only when it is complete.
+    fn fill(&self, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let data = self.place.data();
         if data.join("PG_VERSION").exists() {
             return Ok(());
@@ -112,20 +110,25 @@ impl Cluster {
             fs::remove_dir_all(&unfinished)
                 .with_context(|| format!("cannot remove {}", unfinished.display()))?;
         }
+        make(&unfinished)?;
+        fs::rename(&unfinished, &data)
+            .with_context(|| format!("cannot rename {} to data", unfinished.display()))
+    }
+
+    /// Runs `initdb`.
+    fn initialise(&self, data: &Path) -> Result<()> {
         let mut initdb = self.server_command("initdb");
         initdb
             .args(["--username", SUPERUSER, "--encoding", "UTF8", "--no-locale"])
             // The folder of the socket is closed to all but the server's own user and root.
             .args(["--auth-local", "trust", "--auth-host", "reject"])
             .arg("--pgdata")
-            .arg(&unfinished);
+            .arg(data);
         if self.temporary {
             initdb.arg("--no-sync");
         }
         self.run(initdb)?;
-        settings::include(&unfinished.join("postgresql.conf"))?;
-        fs::rename(&unfinished, &data)
-            .with_context(|| format!("cannot rename {} to data", unfinished.display()))
+        settings::include(&data.join("postgresql.conf"))
     }
 
     /// Tells the server under which name it reaches another one: as `service=name` in the connection
@@ -262,7 +265,7 @@ impl Cluster {
     }
 
     /// The data folder.
-    pub fn data_directory(&self) -> std::path::PathBuf {
+    pub fn data_directory(&self) -> PathBuf {
         self.place.data()
     }
 
@@ -330,6 +333,14 @@ impl Drop for Cluster {
 
 /// Temporary clusters are named after the process that owns them.
 const TEMPORARY_PREFIX: &str = "pg_exchange-test-";
+
+/// A folder for the next one.
+fn temporary_folder() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    remove_orphans();
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("{TEMPORARY_PREFIX}{}-{number}", std::process::id()))
+}
 
 /// Removes the temporary clusters of test processes that were killed before they could.
 fn remove_orphans() {

@@ -38,6 +38,8 @@ impl Role {
     /// Those that the launcher starts.
     pub const LAUNCHED: [Role; 5] =
         [Role::Matcher, Role::Journaler, Role::Publisher, Role::Projector, Role::Scheduler];
+    /// Those of them that have work on a standby: the others write.
+    pub const ON_STANDBY: [Role; 2] = [Role::Matcher, Role::Publisher];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -64,6 +66,8 @@ pub enum WorkerState {
     Recovering = 2,
     /// At work.
     Running = 3,
+    /// On a standby: executing what the primary server has executed.
+    Following = 4,
 }
 
 impl WorkerState {
@@ -74,6 +78,7 @@ impl WorkerState {
             WorkerState::Waiting => "waiting",
             WorkerState::Recovering => "recovering",
             WorkerState::Running => "running",
+            WorkerState::Following => "following",
         }
     }
 }
@@ -120,6 +125,7 @@ impl Worker {
             0 => WorkerState::Stopped,
             1 => WorkerState::Waiting,
             2 => WorkerState::Recovering,
+            4 => WorkerState::Following,
             _ => WorkerState::Running,
         }
     }
@@ -174,6 +180,9 @@ pub struct Control {
     trade_date: AtomicI32,
     /// The time of the last command, microseconds since 2000-01-01.
     time_us: AtomicI64,
+    /// Set as long as the commands come from the journal, which the server replays, and the
+    /// matcher has not taken over.
+    following: AtomicU32,
     /// Set where the server was restarted: the sessions of all open orders are over.
     sessions_lost: AtomicU32,
     /// The command that the matcher is executing; 0 between commands. Not 0 at a start
@@ -247,6 +256,17 @@ impl Control {
     /// Says so. For the matcher alone.
     pub fn set_time(&self, time_us: i64) {
         self.time_us.store(time_us, Ordering::Release);
+    }
+
+    /// Whether the commands come from the journal: those that it has after `matched` have still
+    /// to be executed, whatever this server is by now.
+    pub fn is_following(&self) -> bool {
+        self.following.load(Ordering::Acquire) != 0
+    }
+
+    /// Says so. For the matcher alone.
+    pub fn set_following(&self, following: bool) {
+        self.following.store(following.into(), Ordering::Release);
     }
 
     /// Whether the sessions of all open orders are over, and the matcher has not cancelled

@@ -9,8 +9,8 @@ use pgrx::pg_sys::{self, Datum, Pg_finfo_record};
 
 use super::call::Call;
 use super::{
-    accounts, fees, journal, limits, market_data, mass_cancel, monitoring, order_entry, phases,
-    public_events, reference_data, schedule, sessions, trade_bust,
+    accounts, fees, journal, limits, market_data, mass_cancel, monitoring, order_book_at,
+    order_entry, phases, public_events, reference_data, schedule, sessions, trade_bust,
 };
 
 static API_VERSION_1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
@@ -129,6 +129,10 @@ sql_functions! {
     depth_history_wrapper, pg_finfo_depth_history_wrapper,
         "text, timestamp with time zone, timestamp with time zone, interval, integer"
         => public_events::depth_history;
+    order_book_at_time_wrapper, pg_finfo_order_book_at_time_wrapper,
+        "text, timestamp with time zone, integer" => order_book_at::order_book_at_time;
+    order_book_at_sequence_wrapper, pg_finfo_order_book_at_sequence_wrapper,
+        "text, bigint, integer" => order_book_at::order_book_at_sequence;
     decode_journal_wrapper, pg_finfo_decode_journal_wrapper,
         "bytea, bigint, bigint" => journal::decode_journal;
     journal_commands_wrapper, pg_finfo_journal_commands_wrapper,

@@ -1,10 +1,10 @@
 //! The book and the best quotes, from the boards.
 
-use matcher::PriceLevel;
+use matcher::{Instrument, PriceLevel};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Datum;
 
-use super::call::Call;
+use super::call::{Call, Rows};
 use super::instruments;
 use super::labels;
 use super::venue::Venue;
@@ -29,18 +29,28 @@ pub fn order_book(call: Call) -> Datum {
         )
     };
     let book = shared.boards.read(id, depth);
-    let mut rows = call.rows();
-    for level in 0..book.bids.len().max(book.asks.len()) {
+    add_levels(&mut call.rows(), &instrument, &book.bids, &book.asks);
+    call.null()
+}
+
+/// The rows of a book, from the best levels on.
+pub fn add_levels(
+    rows: &mut Rows,
+    instrument: &Instrument,
+    bids: &[PriceLevel],
+    asks: &[PriceLevel],
+) {
+    for level in 0..bids.len().max(asks.len()) {
         let columns = |side: &[PriceLevel]| match side.get(level) {
             Some(level) => [
                 Some(Datum::from(level.orders)),
                 Some(Datum::from(level.quantity)),
-                Some(price::from_ticks(&instrument, level.price_ticks)),
+                Some(price::from_ticks(instrument, level.price_ticks)),
             ],
             None => [None; 3],
         };
-        let [bid_orders, bid_quantity, bid_price] = columns(&book.bids);
-        let [ask_orders, ask_quantity, ask_price] = columns(&book.asks);
+        let [bid_orders, bid_quantity, bid_price] = columns(bids);
+        let [ask_orders, ask_quantity, ask_price] = columns(asks);
         rows.add([
             Some(Datum::from(level as i32 + 1)),
             bid_orders,
@@ -51,7 +61,6 @@ pub fn order_book(call: Call) -> Datum {
             ask_orders,
         ]);
     }
-    call.null()
 }
 
 /// `exchange.quotes`

@@ -14,6 +14,7 @@ mod market_data;
 mod mass_cancel;
 mod monitoring;
 mod order_ack;
+mod order_book_at;
 mod order_entry;
 mod phases;
 mod placed_order;

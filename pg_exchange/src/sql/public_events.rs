@@ -213,7 +213,7 @@ fn quote_columns(
 }
 
 /// An argument that says how many.
-fn above_0(value: i32, name: &str) -> usize {
+pub(super) fn above_0(value: i32, name: &str) -> usize {
     if value < 1 {
         raise(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
@@ -283,10 +283,11 @@ fn end_of_data_us() -> i64 {
 }
 
 /// The instruments, by id.
-struct Listed(Vec<Instrument>);
+pub(super) struct Listed(Vec<Instrument>);
 
 impl Listed {
-    fn read() -> Self {
+    /// As the tables have them.
+    pub(super) fn read() -> Self {
         let read = Spi::connect(|client| -> Result<Vec<Instrument>, pgrx::spi::SpiError> {
             client
                 .select(
@@ -317,19 +318,20 @@ impl Listed {
         Self(read.unwrap_or_else(|error| panic!("exchange.instruments cannot be read: {error}")))
     }
 
-    fn instrument(&self, id: InstrumentId) -> &Instrument {
+    /// One that an event names.
+    pub(super) fn instrument(&self, id: InstrumentId) -> &Instrument {
         self.0.get((id as usize).wrapping_sub(1)).unwrap_or_else(|| {
             raise_damaged(format!("An event is of instrument {id}, and there is none."))
         })
     }
 
     /// The symbols as values, by id less one.
-    fn symbols(&self) -> Vec<Datum> {
+    pub(super) fn symbols(&self) -> Vec<Datum> {
         self.0.iter().map(|instrument| text(instrument.symbol.as_str())).collect()
     }
 
     /// The instrument whose symbol is an argument; `None` for NULL.
-    fn of_argument(&self, call: &Call, place: usize) -> Option<InstrumentId> {
+    pub(super) fn of_argument(&self, call: &Call, place: usize) -> Option<InstrumentId> {
         let symbol = call.argument::<&str>(place)?;
         let index = self.0.iter().position(|listed| listed.symbol.as_str() == symbol);
         let index = index.unwrap_or_else(|| super::instruments::raise_unknown(symbol));
@@ -338,7 +340,7 @@ impl Listed {
 }
 
 /// Hands out the events that are wanted, in their order, until it is told to stop.
-fn for_each_event(
+pub(super) fn for_each_event(
     place: &Place,
     is_wanted: impl Fn(&Head) -> bool,
     each: impl FnMut(&Event) -> ControlFlow<()>,

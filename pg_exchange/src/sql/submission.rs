@@ -10,6 +10,7 @@ use super::call::Call;
 use super::terms;
 use super::venue::{LONGEST_SLEEP, Venue};
 use crate::errors::raise;
+use crate::recovery_mode;
 use crate::settings;
 use crate::shared;
 use crate::shared::arrivals::Arrival;
@@ -49,16 +50,20 @@ pub struct Desk {
 impl Desk {
     /// Checks that commands may be entered here and now.
     pub fn open(call: &Call) -> Self {
-        // SAFETY: asking for the state of this process and of the server.
-        if unsafe { pg_sys::RecoveryInProgress() } {
+        if recovery_mode::is_standby() {
             raise(
                 PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
                 "orders cannot be entered on a standby",
-                "This server is in recovery.",
-                "Connect to the primary server: add target_session_attrs=read-write to the connection string.",
+                match recovery_mode::primary() {
+                    Some((host, port)) => {
+                        format!("This server follows the one at {host}, port {port}.")
+                    }
+                    None => "This server is in recovery, and follows no other one now.".to_owned(),
+                },
+                "Connect to the primary server: name all servers in the connection string, and add target_session_attrs=read-write.",
             );
         }
-        // SAFETY: as above.
+        // SAFETY: reading a setting of this process.
         if unsafe { pg_sys::XactReadOnly } {
             raise(
                 PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,

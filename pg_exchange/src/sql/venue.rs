@@ -72,6 +72,15 @@ impl Venue {
         venue
     }
 
+    /// The shared memory, if it is of the venue of a call: for what goes without it too.
+    pub fn memory_of(call: &Call) -> Option<&'static Shared> {
+        let shared = shared::get()?;
+        // SAFETY: reading an OID of this process.
+        let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
+        let id = (database, extension_of(call.function()));
+        (shared.control.venue() == Some(id)).then_some(shared)
+    }
+
     fn is_ready(&self) -> bool {
         self.shared.control.venue() == Some(self.id) && self.shared.directory.is_complete()
     }

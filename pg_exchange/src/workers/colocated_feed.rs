@@ -12,6 +12,7 @@ use pgrx::pg_sys;
 
 use super::market_data::{self, Place};
 use super::transaction;
+use crate::recovery_mode;
 use crate::settings;
 use crate::shared::control::Control;
 
@@ -118,11 +119,10 @@ fn writer(
 fn exchange(control: &Control) -> u64 {
     let (database, extension) = control.venue().unwrap_or_default();
     let mut hasher = rustc_hash::FxHasher::default();
-    // SAFETY: both are read anywhere while the server is up.
-    let (cluster, timeline) =
-        unsafe { (pg_sys::GetSystemIdentifier(), pg_sys::GetWALInsertionTimeLine()) };
+    // SAFETY: it is read anywhere while the server is up.
+    let cluster = unsafe { pg_sys::GetSystemIdentifier() };
     hasher.write_u64(cluster);
-    hasher.write_u32(timeline);
+    hasher.write_u32(recovery_mode::timeline());
     hasher.write_u32(database);
     hasher.write_u32(extension);
     hasher.finish()

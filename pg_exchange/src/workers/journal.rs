@@ -47,13 +47,14 @@ pub fn write(journal: &mut Writer, entries: &[Entry]) {
 
 /// The last command in the journal; 0 for none. In a transaction.
 pub fn last_sequence() -> Sequence {
-    let last = Spi::get_one::<i64>(
-        "SELECT last_sequence FROM exchange.journal ORDER BY first_sequence DESC LIMIT 1",
-    );
+    // Not `Spi::get_one`, which takes a transaction id: a standby has none to give.
+    let last = Spi::connect(|client| -> Result<Option<i64>, pgrx::spi::SpiError> {
+        let query =
+            "SELECT last_sequence FROM exchange.journal ORDER BY first_sequence DESC LIMIT 1";
+        client.select(query, Some(1), &[])?.next().map_or(Ok(None), |row| row.get(1))
+    });
     match last {
         Ok(last) => last.unwrap_or(0) as Sequence,
-        // What SPI says of a query without a row.
-        Err(pgrx::spi::SpiError::InvalidPosition) => 0,
         Err(error) => panic!("the journal cannot be read: {error}"),
     }
 }

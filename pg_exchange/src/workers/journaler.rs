@@ -19,12 +19,15 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// The work of the journaler.
 pub fn run(post: Post) -> ! {
+    ignore_cancels();
     post.wait_for_venue();
     let control = post.shared.control;
-    // The journaler before may have ended between its commit and saying so.
+    // The journaler before may have ended between its commit and saying so, or while its commit
+    // waited for a standby.
     let last = transaction(journal::last_sequence);
     let before = control.durable.get();
     if last > before {
+        wait_for_standby();
         control.durable.advance(last);
         let entries: Vec<_> =
             (before + 1..=last).filter_map(|sequence| post.shared.ring.read(sequence)).collect();
@@ -41,6 +44,7 @@ pub fn run(post: Post) -> ! {
             continue;
         }
         let last = matched.min(durable + LIMIT);
+        flush_commits();
         entries.clear();
         entries.extend((durable + 1..=last).map(|sequence| {
             post.shared.ring.read(sequence).expect("a slot is not used again before it is durable")
@@ -56,18 +60,59 @@ pub fn run(post: Post) -> ! {
         if !is_there {
             post.close_venue();
         }
-        // A commit that was to wait for a synchronous standby, and was terminated there,
-        // is on this disk only: say nothing; the next journaler finds it.
-        // SAFETY: a flag of this process.
-        if unsafe { pg_sys::ProcDiePending } != 0 {
-            end();
-        }
+        end_if_terminated();
         control.durable.advance(last);
         wake(post, &entries);
         if !entries.iter().any(|entry| entry.origin.wake_when_durable) {
             let is_full = || control.matched.get() - last >= post.shared.ring.capacity() / 4;
             post.nap(PAUSE, || is_full() || control.durable.is_awaited());
         }
+    }
+}
+
+/// A commit that waits for a synchronous standby ends its wait where it is cancelled, and looks
+/// like any other then.
+fn ignore_cancels() {
+    // SAFETY: a signal of this process, which nothing else uses.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+}
+
+/// `synchronous_commit = off` is for sessions to choose, each for its own orders: who waits for a
+/// commit waits for the disk. All other levels are as the server is set.
+fn flush_commits() {
+    let off = pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_OFF as i32;
+    // SAFETY: a setting of this process, by C strings.
+    unsafe {
+        if pg_sys::synchronous_commit == off {
+            pg_sys::SetConfigOption(
+                c"synchronous_commit".as_ptr(),
+                c"on".as_ptr(),
+                pg_sys::GucContext::PGC_SUSET,
+                pg_sys::GucSource::PGC_S_OVERRIDE,
+            );
+        }
+    }
+}
+
+/// Waits until what this disk has is on the synchronous standbys too, where there are any.
+fn wait_for_standby() {
+    flush_commits();
+    // SAFETY: as a commit does it, with interrupts held off: it looks for them itself.
+    unsafe {
+        let end = pg_sys::GetFlushRecPtr(std::ptr::null_mut());
+        pg_sys::InterruptHoldoffCount += 1;
+        pg_sys::SyncRepWaitForLSN(end, true);
+        pg_sys::InterruptHoldoffCount -= 1;
+    }
+    end_if_terminated();
+}
+
+/// A commit that was to wait for a synchronous standby, and was terminated there, is on this disk
+/// only: say nothing; the next journaler finds it, and waits.
+fn end_if_terminated() {
+    // SAFETY: a flag of this process.
+    if unsafe { pg_sys::ProcDiePending } != 0 {
+        end();
     }
 }
 

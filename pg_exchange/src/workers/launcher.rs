@@ -1,4 +1,5 @@
-//! Starts the other workers when the database is there, and again when one ends.
+//! Starts the other workers when the database is there, and again when one ends; on a standby
+//! those that only read.
 //!
 //! It is connected to no database, so it holds up nobody who drops or renames one. It
 //! finds workers that run by their places in the shared memory, so it may itself be
@@ -7,10 +8,11 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use pgrx::bgworkers::BackgroundWorkerBuilder;
+use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::pg_sys::{self, Datum};
 
 use super::{Post, now_us, transaction};
+use crate::recovery_mode::is_standby;
 use crate::relation;
 use crate::settings;
 use crate::shared::control::{Role, WorkerState};
@@ -22,6 +24,8 @@ pub fn register() {
         .set_library("pg_exchange")
         .set_function("exchange_launcher_main")
         .enable_spi_access()
+        // On a standby too, as soon as it can be read.
+        .set_start_time(BgWorkerStartTime::ConsistentState)
         .set_restart_time(Some(Duration::from_secs(1)))
         .load();
 }
@@ -37,7 +41,8 @@ pub unsafe extern "C-unwind" fn exchange_launcher_main(_argument: Datum) {
     loop {
         post.check();
         let control = post.shared.control;
-        for role in Role::LAUNCHED {
+        let roles: &[Role] = if is_standby() { &Role::ON_STANDBY } else { &Role::LAUNCHED };
+        for &role in roles {
             let tried_at_us = &mut tried_at_us[role as usize];
             // A worker that cannot start is tried once a second, not without end.
             if control.worker(role).pid() == 0
@@ -49,7 +54,7 @@ pub unsafe extern "C-unwind" fn exchange_launcher_main(_argument: Datum) {
                 launch(role);
             }
         }
-        let all_run = Role::LAUNCHED.iter().all(|role| control.worker(*role).pid() != 0);
+        let all_run = roles.iter().all(|role| control.worker(*role).pid() != 0);
         let longest = Duration::from_millis(if all_run { 1000 } else { 200 });
         post.sleep_for(longest, || false);
     }
@@ -95,6 +100,7 @@ fn launch(role: Role) {
         .set_library("pg_exchange")
         .set_function("exchange_worker_main")
         .enable_spi_access()
+        .set_start_time(BgWorkerStartTime::ConsistentState)
         .set_restart_time(None)
         .set_argument(Some(Datum::from(role as usize)))
         .load_dynamic();

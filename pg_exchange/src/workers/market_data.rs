@@ -112,6 +112,20 @@ impl Place {
         Self { first_sequence: first.unwrap_or(0), before_us: END_OF_TIME_US }
     }
 
+    /// From where on books must be followed to know them after a command.
+    pub fn followed_to(sequence: Sequence) -> Self {
+        let first = one_value(
+            "SELECT first_sequence FROM exchange.market_data
+             WHERE has_refresh AND (first_at, first_sequence) OPERATOR(pg_catalog.<=) (
+                 (SELECT first_at FROM exchange.market_data
+                  WHERE first_sequence OPERATOR(pg_catalog.<=) $1
+                  ORDER BY first_sequence DESC LIMIT 1), $1)
+             ORDER BY first_at DESC, first_sequence DESC LIMIT 1",
+            &[i64::try_from(sequence).unwrap_or(i64::MAX).into()],
+        );
+        Self { first_sequence: first.unwrap_or(0), before_us: END_OF_TIME_US }
+    }
+
     /// From where on books must be followed to know them at a time, and until when.
     pub fn followed_from(from_us: i64, before_us: i64) -> Self {
         let first = one_value(
@@ -168,6 +182,13 @@ pub fn for_each_event(
             }
         }
     }
+}
+
+/// The time of the first event.
+pub fn first_time_us() -> Option<i64> {
+    let first: Option<TimestampWithTimeZone> =
+        one_value("SELECT first_at FROM exchange.market_data ORDER BY first_sequence LIMIT 1", &[]);
+    first.map(pg_sys::TimestampTz::from)
 }
 
 /// The time of the last event.

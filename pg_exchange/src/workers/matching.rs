@@ -1,6 +1,6 @@
 //! The matcher: takes submissions, gives each command its number and its time, executes
 //! it, and answers. What is due in time and the ends of sessions it enters itself. It touches
-//! no table while the market runs.
+//! no table while the market runs. On a standby it follows first: see [`standby`].
 
 use std::time::Duration;
 
@@ -13,9 +13,11 @@ use super::follower::Follower;
 use super::patience::Patience;
 use super::projection::Projection;
 use super::recovery::{self, Bounds};
-use super::{IDLE, Post, end, journal, now_us, one_moment, reload_settings, transaction};
+use super::{IDLE, Post, end, journal, now_us, one_moment, reload_settings, standby, transaction};
+use crate::recovery_mode::is_standby;
 use crate::relation;
 use crate::settings;
+use crate::shared::Shared;
 use crate::shared::arrivals::Arrival;
 use crate::shared::control::{Role, WorkerState};
 use crate::shared::mailbox::Answer;
@@ -39,7 +41,12 @@ pub fn run(post: Post) -> ! {
     if failed_at != 0 {
         post.halt(&format!("the matcher failed while it executed command {failed_at}"));
     }
-    let mut matching = recover(post);
+    let mut matching = if post.shared.control.is_following() {
+        Matching::new(post, standby::follow(post))
+    } else {
+        recover(post)
+    };
+    matching.end_lost_sessions();
     post.set_state(WorkerState::Running);
     post.shared.control.ring_all();
     matching.serve_all()
@@ -84,7 +91,10 @@ fn begin_venue(post: Post, database: u32, extension: u32) {
         post.sleep_for(std::time::Duration::from_millis(10), || false);
     }
     transaction(relation::look_up_for_life);
-    settle_bounds(post);
+    let follows = is_standby();
+    if !follows {
+        settle_bounds(post);
+    }
     let last = transaction(journal::last_sequence);
     shared.ring.clear();
     shared.directory.reset();
@@ -94,6 +104,7 @@ fn begin_venue(post: Post, database: u32, extension: u32) {
     control.published.set(0);
     control.projected.set(0);
     control.set_executing(0);
+    control.set_following(follows);
     // The clients of before are gone, and those of an earlier venue have no orders here.
     control.set_sessions_lost(true);
     shared.sessions.forget_ended();
@@ -173,8 +184,22 @@ fn recover(post: Post) -> Matching {
     );
     let mut matching = Matching::new(post, follower.engine);
     matching.resume(last);
-    matching.end_lost_sessions();
     matching
+}
+
+/// Whether a command may change the engine's calendar.
+pub fn changes_calendar(command: &Command) -> bool {
+    matches!(command, Command::AdvanceClock | Command::ScheduleDay(_) | Command::ClearSchedule)
+}
+
+/// Lets everybody see the phase and the clock of the market, and the calendar where it changed.
+pub fn show_market(shared: &Shared, engine: &Engine, calendar_changed: bool) {
+    let counters = engine.counters();
+    shared.control.set_market(counters.market_phase, counters.trade_date);
+    if calendar_changed {
+        shared.timetable.write(&engine.schedule());
+    }
+    shared.control.set_time(counters.time_us);
 }
 
 struct Matching {
@@ -406,10 +431,7 @@ impl Matching {
         let outcome = self.engine.apply(stamp, command, &mut self.events);
         shared.ring.write(stamp, command, self.engine.event_hash(), origin);
         shared.control.set_executing(0);
-        self.calendar_changed |= matches!(
-            command,
-            Command::AdvanceClock | Command::ScheduleDay(_) | Command::ClearSchedule
-        );
+        self.calendar_changed |= changes_calendar(command);
         outcome
     }
 
@@ -434,11 +456,7 @@ impl Matching {
         let shared = self.post.shared;
         let control = shared.control;
         let counters = self.engine.counters();
-        control.set_market(counters.market_phase, counters.trade_date);
-        if std::mem::take(&mut self.calendar_changed) {
-            shared.timetable.write(&self.engine.schedule());
-        }
-        control.set_time(counters.time_us);
+        show_market(shared, &self.engine, std::mem::take(&mut self.calendar_changed));
         if counters.sequence > control.matched.get() {
             control.matched.advance(counters.sequence);
             let journaler = &control.worker(Role::Journaler).bell;

@@ -4,6 +4,7 @@
 mod busts;
 mod candles;
 mod colocated_feed;
+mod directory;
 mod follower;
 pub mod journal;
 mod journaler;
@@ -19,6 +20,7 @@ mod publisher;
 mod recovery;
 mod rows;
 mod scheduler;
+mod standby;
 mod tracked_orders;
 
 use std::cell::Cell;

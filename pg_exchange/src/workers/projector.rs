@@ -1,17 +1,15 @@
 //! The projector: brings the tables up to what is durable, many commands a transaction.
 
-use std::ffi::CString;
 use std::time::Instant;
 
-use matcher::{AccountId, Engine, ParticipantId, RoleName, View};
-use pgrx::pg_sys::{self, Oid};
+use pgrx::pg_sys;
 
+use super::directory::{self, Roles};
 use super::projection::Projection;
 use super::recovery::{self, Bounds};
 use super::{Post, one_moment, transaction};
 use crate::settings;
 use crate::shared::control::WorkerState;
-use crate::shared::directory::AccountEntry;
 
 /// Commands of one transaction, at most.
 const LIMIT: usize = 50_000;
@@ -79,59 +77,8 @@ fn commit_without_waiting() {
     }
 }
 
-/// The roles of what the directory does not show yet; invalid where a role is gone.
-struct Roles {
-    participants: Vec<Oid>,
-    owners: Vec<Oid>,
-}
-
-impl Roles {
-    /// In a transaction.
-    fn look_up(post: Post, engine: &Engine) -> Self {
-        let directory = &post.shared.directory;
-        let participants = engine.participants();
-        let role_of = |id: ParticipantId| role_of(&participants[id as usize - 1].role);
-        let new_participants = directory.participant_count() + 1..=participants.len() as u32;
-        let new_accounts = directory.account_count() + 1..=engine.account_count();
-        Self {
-            participants: new_participants.map(role_of).collect(),
-            owners: new_accounts.map(|id| role_of(owner_of(engine, id))).collect(),
-        }
-    }
-}
-
-/// The OID of a role; invalid if there is none (any more).
-fn role_of(name: &RoleName) -> Oid {
-    let name = CString::new(name.as_str()).expect("role names have no NUL");
-    // SAFETY: a look-up by a C string, in a transaction.
-    unsafe { pg_sys::get_role_oid(name.as_ptr(), true) }
-}
-
-fn owner_of(engine: &Engine, id: AccountId) -> ParticipantId {
-    engine.account(id).expect("accounts are never removed").owner
-}
-
 /// Lets backends see what is in the tables now, by these roles.
 fn show_directory(post: Post, projection: &mut Projection, roles: Roles) {
-    let (directory, engine) = (&post.shared.directory, &projection.follower.engine);
-    for currency in &engine.currencies()[directory.currency_count() as usize..] {
-        directory.add_currency(currency.code);
-    }
-    for schedule in &engine.fee_schedules()[directory.fee_schedule_count() as usize..] {
-        directory.add_fee_schedule(schedule.name);
-    }
-    for instrument in &engine.instruments()[directory.instrument_count() as usize..] {
-        directory.add_instrument(*instrument);
-    }
-    for role in roles.participants {
-        directory.add_participant(role);
-    }
-    for id in projection.state.limited.drain(..) {
-        let participant = &engine.participants()[id as usize - 1];
-        directory.set_rate_limit(id, participant.orders_per_second, participant.burst);
-    }
-    for owner in roles.owners {
-        let participant = owner_of(engine, directory.account_count() + 1);
-        directory.add_account(AccountEntry { participant, owner });
-    }
+    let Projection { follower, state, .. } = projection;
+    directory::show(post, &follower.engine, state.limited.drain(..), roles);
 }

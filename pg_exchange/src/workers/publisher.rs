@@ -17,7 +17,7 @@ use crate::shared::control::WorkerState;
 pub fn run(post: Post) -> ! {
     post.wait_for_venue();
     let control = post.shared.control;
-    let Some(tables) = one_moment(|| recovery::load(Bounds::of_settings())) else {
+    let Some(tables) = one_moment(|| recovery::load(Bounds::in_force())) else {
         post.close_venue()
     };
     let engine = post.or_halt(tables).engine;

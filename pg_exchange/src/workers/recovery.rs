@@ -6,7 +6,7 @@ use std::hash::Hash;
 
 use matcher::{
     AccountId, Engine, InstrumentId, InstrumentState, Limits, Order, ParticipantId, RestoreError,
-    RiskLimits,
+    RiskLimits, Sequence,
 };
 use pgrx::pg_sys;
 use rustc_hash::FxHashMap;
@@ -61,10 +61,13 @@ impl Bounds {
 
     /// As the tables have them; `None` before the workers have first run.
     pub fn of_tables() -> Option<Self> {
-        let mut bounds = None;
-        Relation::open("engine_state", pg_sys::AccessShareLock)?
-            .scan(|_, row| bounds = Some(state::read_bounds(row)));
-        bounds
+        position().map(|(_, bounds)| bounds)
+    }
+
+    /// Under which the commands after those that the tables show are executed. They are as they
+    /// are set, but on a standby, whose settings may be others.
+    pub fn in_force() -> Self {
+        Self::of_tables().unwrap_or_else(Self::of_settings)
     }
 
     fn limits(&self) -> Limits {
@@ -76,6 +79,15 @@ impl Bounds {
             ..settings::limits()
         }
     }
+}
+
+/// The last command that the tables show, and the bounds in force after it; `None` before the
+/// workers have first run. In a transaction.
+pub fn position() -> Option<(Sequence, Bounds)> {
+    let mut position = None;
+    Relation::open("engine_state", pg_sys::AccessShareLock)?
+        .scan(|_, row| position = Some((state::read_sequence(row), state::read_bounds(row))));
+    position
 }
 
 /// A table that is read.

@@ -93,6 +93,13 @@ impl Place {
         write(&self.settings(), text, account)
     }
 
+    /// Makes the server a standby from its next start on.
+    pub(super) fn write_standby_signal(&self, account: &Account) -> Result<()> {
+        let signal = self.data().join("standby.signal");
+        fs::write(&signal, "").with_context(|| format!("cannot write {}", signal.display()))?;
+        account.own(&signal)
+    }
+
     /// Writes the services that the server knows. There may be a password among them; the folder is
     /// closed to others.
     pub(super) fn write_services(&self, text: &str, account: &Account) -> Result<()> {

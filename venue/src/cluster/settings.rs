@@ -69,6 +69,18 @@ pub(super) fn render(settings: &[(String, String)], socket: &Path) -> String {
     text
 }
 
+/// The text of a settings file with other values for some settings.
+pub(super) fn replaced(text: &str, settings: &[(&str, &str)]) -> String {
+    let is_replaced =
+        |line: &str| settings.iter().any(|(name, _)| line.starts_with(&format!("{name} = ")));
+    let mut text: String =
+        text.lines().filter(|line| !is_replaced(line)).flat_map(|line| [line, "\n"]).collect();
+    for (name, value) in settings {
+        let _ = writeln!(text, "{name} = '{}'", value.replace('\'', "''"));
+    }
+    text
+}
+
 /// Makes a new cluster's `postgresql.conf` read the settings file.
 pub(super) fn include(postgresql_conf: &Path) -> Result<()> {
     fs::OpenOptions::new()
@@ -91,6 +103,15 @@ mod tests {
         assert_eq!(rendered_port(&text).unwrap(), 6000);
         assert!(text.contains("exchange.time_zone = 'it''s'\n"));
         assert!(text.contains("unix_socket_directories = '/a/b'\n"));
+    }
+
+    #[test]
+    fn settings_are_replaced_by_name() {
+        let text = "# A comment\nport = '1'\nports = '2'\n";
+        assert_eq!(
+            replaced(text, &[("port", "it's")]),
+            "# A comment\nports = '2'\nport = 'it''s'\n"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use matcher::{
     AccountId, Cash, Counters, CurrencyId, InstrumentId, InstrumentState, Money, Position,
-    PriceRules, RiskLimits, TradingDay, View,
+    PriceRules, RiskLimits, Sequence, TradingDay, View,
 };
 use pgrx::pg_sys::{self, Datum, Interval};
 
@@ -262,6 +262,11 @@ pub fn read_counters(row: &Row<ENGINE_STATE_COLUMNS>, enums: &Enums) -> Result<C
         market_phase: enums.market_phases.value(row, 5)?,
         trade_date: row.get(6),
     })
+}
+
+/// The last command that the tables show.
+pub fn read_sequence(row: &Row<ENGINE_STATE_COLUMNS>) -> Sequence {
+    row.get::<i64>(1) as u64
 }
 
 /// The bounds under which the commands after that are executed.
