@@ -247,7 +247,7 @@ impl<'a> Reader<'a> {
             self.findings.push(format!("order {id} was {earlier:?} and then {standing:?}"));
         }
         if ack.reject_reason.is_none()
-            && let Some(wrong) = unkept(change, ack, earlier)
+            && let Some(wrong) = unkept(change, ack, earlier, told.sent)
         {
             self.findings.push(format!("order {id}: {wrong}: {ack:?}"));
         }
@@ -314,7 +314,12 @@ fn is_within(told: &Told<'_>, price: Decimal) -> bool {
 }
 
 /// What a change that was granted did not do.
-fn unkept(change: &Change, ack: &Ack, earlier: Option<&Standing>) -> Option<&'static str> {
+fn unkept(
+    change: &Change,
+    ack: &Ack,
+    earlier: Option<&Standing>,
+    sent: &Order,
+) -> Option<&'static str> {
     match change {
         Change::Cancel if ack.is_open() => Some("it was cancelled and is open"),
         Change::Reduce(by) => {
@@ -322,7 +327,7 @@ fn unkept(change: &Change, ack: &Ack, earlier: Option<&Standing>) -> Option<&'st
             (ack.quantity > most - by).then_some("it was reduced and is not smaller")
         }
         Change::Replace(price, quantity) if ack.is_open() => {
-            if price.is_some_and(|price| ack.price != Some(price)) {
+            if !sent.has_own_price() && price.is_some_and(|price| ack.price != Some(price)) {
                 Some("it was given another price and has not that")
             } else if quantity.is_some_and(|quantity| ack.quantity > quantity) {
                 Some("it was given another quantity and has more")
