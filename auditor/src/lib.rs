@@ -21,7 +21,7 @@ mod transfers;
 
 use std::fmt;
 
-use postgres::{Client, IsolationLevel};
+use postgres::{Client, IsolationLevel, Transaction};
 
 pub use incarnations::Incarnations;
 pub use testimony::Testimony;
@@ -75,24 +75,37 @@ impl fmt::Display for Verdict {
 }
 
 /// Audits an exchange at rest: nobody trades, the cursors have met, and nothing is due soon. The
-/// client is a superuser's; what it has changed in its transaction is looked at as if it were there.
+/// client is a superuser's.
 pub fn audit(
     client: &mut Client,
     incarnations: &Incarnations,
     testimonies: &[&Testimony],
 ) -> Result<Verdict, postgres::Error> {
-    let mut snapshot =
-        client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start()?;
-    let mut findings = rules::violations(&mut snapshot)?;
-    let tables = orders::Tables::read(&mut snapshot)?;
+    let mut snapshot = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()?;
+    let verdict = audit_snapshot(&mut snapshot, incarnations, testimonies);
+    snapshot.rollback()?;
+    verdict
+}
+
+/// The same in a transaction that has begun; what was changed in it is looked at as if it were there.
+pub fn audit_snapshot(
+    snapshot: &mut Transaction<'_>,
+    incarnations: &Incarnations,
+    testimonies: &[&Testimony],
+) -> Result<Verdict, postgres::Error> {
+    let mut findings = rules::violations(snapshot)?;
+    let tables = orders::Tables::read(snapshot)?;
     let mut verdict = orders::compare(&tables, incarnations, testimonies);
     findings.append(&mut verdict.findings);
-    findings.extend(transfers::findings(&mut snapshot, testimonies)?);
+    findings.extend(transfers::findings(snapshot, testimonies)?);
     verdict.trades = snapshot.query_one("SELECT count(*) FROM exchange.trades", &[])?.get(0);
     for testimony in testimonies {
         findings.extend(told("a client:", testimony.complaints()));
     }
-    snapshot.rollback()?;
     Ok(Verdict { findings, ..verdict })
 }
 

@@ -1,5 +1,6 @@
 //! Round after round of load, fault, recovery and audit, on one venue after the other.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,14 +10,15 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use auditor::incarnations::End;
 use auditor::{Testimony, Verdict};
 use tests::Session;
+use tests::audit::Replay;
 use tests::random::Random;
 
 use crate::clients::{Clients, ROLE_PREFIX};
 use crate::faults::{Effect, Kind};
 use crate::site::Site;
 
-/// Commands after which a new venue begins: the replay by the oracle goes through all of them.
-const MOST_COMMANDS: i64 = 60_000;
+/// Commands after which a new venue begins: each audit looks at all that there is.
+const MOST_COMMANDS: i64 = 25_000;
 /// How long clients may wait for answers once a fault is over, and cursors to meet.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -47,6 +49,7 @@ pub struct Figures {
     /// Of the present one.
     present: Totals,
     audits: u64,
+    standby_audits: u64,
     replays: u64,
 }
 
@@ -129,7 +132,11 @@ impl fmt::Display for Figures {
             "orders whose answer was lost: {} there once, {} not there",
             all.doubtful_there, all.doubtful_absent
         )?;
-        write!(f, "{} audits, {} replays: nothing found", self.audits, self.replays)
+        write!(
+            f,
+            "{} audits, {} of the standby, {} replays: nothing found",
+            self.audits, self.standby_audits, self.replays
+        )
     }
 }
 
@@ -147,6 +154,8 @@ pub struct Campaign {
 struct Venue {
     site: Site,
     clients: Clients,
+    /// As far as the last audit came.
+    replay: RefCell<Option<Replay>>,
 }
 
 impl Campaign {
@@ -194,7 +203,7 @@ impl Campaign {
     fn begin_venue(&mut self) -> Result<Venue> {
         self.figures.venues += 1;
         let name = format!("pg_exchange-torture-{}-{}", std::process::id(), self.figures.venues);
-        let site = Site::make(&std::env::temp_dir().join(name))?;
+        let mut site = Site::make(&std::env::temp_dir().join(name))?;
         if self.figures.venues == 1 {
             for lacking in &site.lacking {
                 println!("THE VENUE LACKS {}: {}", lacking.what, lacking.because);
@@ -204,10 +213,11 @@ impl Campaign {
         let mut superuser = site.superuser()?;
         superuser.run("CREATE EXTENSION pg_exchange");
         wait_until_running(&mut superuser)?;
+        site.add_standby(self.figures.venues.is_multiple_of(2))?;
         let seed = self.plan.seed.wrapping_add(self.figures.venues << 32);
         let connection = |role: &str| site.connection(role);
         let clients = Clients::begin(&mut superuser, connection, self.plan.traders, seed)?;
-        Ok(Venue { site, clients })
+        Ok(Venue { site, clients, replay: RefCell::default() })
     }
 
     /// Rounds, until the venue has grown too large or the time is over.
@@ -218,6 +228,10 @@ impl Campaign {
             let kind = self.next_fault(&mut random);
             self.round(venue, kind, &mut random).with_context(|| format!("fault {kind}"))?;
         }
+        // The replays between went on from one another; this one begins with the first command.
+        venue.clients.pause(PATIENCE)?;
+        venue.replay.take();
+        self.audit(venue, Effect::None).context("the end of the venue")?;
         Ok(())
     }
 
@@ -258,9 +272,10 @@ impl Campaign {
             gap.as_secs_f64(),
             began.elapsed().as_secs_f64()
         );
+        let paused = Instant::now();
         venue.clients.pause(PATIENCE)?;
         let verdict = self.audit(venue, kind.effect())?;
-        println!("{verdict}");
+        println!("{verdict}; audited in {:.1} s", paused.elapsed().as_secs_f64());
         venue.clients.resume();
         Ok(())
     }
@@ -273,7 +288,7 @@ impl Campaign {
     fn audit(&mut self, venue: &Venue, effect: Effect) -> Result<Verdict> {
         let mut session = venue.site.superuser()?;
         come_to_rest(&mut session)?;
-        settle(&mut session, venue)?;
+        settle(&mut session, &venue.clients)?;
         self.end_lives(&mut session, venue, effect)?;
         let testimonies = venue.clients.testimonies();
         let testimonies: Vec<&Testimony> =
@@ -282,11 +297,38 @@ impl Campaign {
             auditor::audit(session.client(), &venue.clients.shared.incarnations(), &testimonies)?;
         ensure!(verdict.findings.is_empty(), "the audit found something: {verdict}");
         self.figures.audits += 1;
-        let replayed = tests::audit::audit(&mut session, &[]);
+        self.audit_standby(&mut session, venue, &testimonies)?;
+        let replay = &mut *venue.replay.borrow_mut();
+        let replay = replay.get_or_insert_with(|| Replay::new(&mut session));
+        let replayed = tests::audit::audit_further(replay, &mut session, &[]);
         ensure!(replayed.findings.is_empty(), "the replay found something: {replayed}");
         self.figures.replays += 1;
         self.figures.present = Totals::of(&verdict, replayed.commands.cast_signed());
         Ok(verdict)
+    }
+
+    /// Audits the standby, once it has all that the primary has.
+    fn audit_standby(
+        &mut self,
+        primary: &mut Session,
+        venue: &Venue,
+        testimonies: &[&Testimony],
+    ) -> Result<()> {
+        let Some(standby) = &venue.site.standby else { return Ok(()) };
+        let row = primary.one("SELECT pg_current_wal_flush_lsn(), exchange.wait_for('published')");
+        let (position, published) = row.split_once('|').context("there are two columns")?;
+        let mut session = standby.superuser()?;
+        wait_for("the standby has all that the primary has", || {
+            Ok(session.is_true(&format!(
+                "SELECT pg_last_wal_replay_lsn() >= '{position}' AND published >= {published}
+                 FROM exchange.pg_stat_exchange"
+            )))
+        })?;
+        let lives = venue.clients.shared.incarnations();
+        let verdict = auditor::audit(session.client(), &lives, testimonies)?;
+        ensure!(verdict.findings.is_empty(), "the audit of the standby found something: {verdict}");
+        self.figures.standby_audits += 1;
+        Ok(())
     }
 
     /// Notes how the lives of the server ended that are over, which must have been by the fault.
@@ -328,8 +370,8 @@ fn wait_until_running(session: &mut Session) -> Result<()> {
     })
 }
 
-/// Waits until nothing happens any more by itself.
-fn come_to_rest(session: &mut Session) -> Result<()> {
+/// Waits until nothing happens any more by itself on a venue that nobody trades on.
+pub fn come_to_rest(session: &mut Session) -> Result<()> {
     wait_until_running(session)?;
     // Price bands could begin a halt whenever one ends.
     session.run("SELECT exchange.set_price_rules(symbol) FROM exchange.instruments");
@@ -345,8 +387,8 @@ fn come_to_rest(session: &mut Session) -> Result<()> {
 
 /// Waits until those whose connections are gone have left, their orders with them, and the cursors
 /// have met.
-fn settle(session: &mut Session, venue: &Venue) -> Result<()> {
-    let testimonies = venue.clients.testimonies();
+pub fn settle(session: &mut Session, clients: &Clients) -> Result<()> {
+    let testimonies = clients.testimonies();
     let bound: Vec<i64> =
         testimonies.iter().flat_map(|testimony| testimony.orders_of_lost_connections()).collect();
     wait_for("orders end with the connections that they were bound to", || {

@@ -47,11 +47,14 @@ pub enum Kind {
     ClockSetBack,
     /// The connections of clients are cut, in the middle of whatever goes on.
     ConnectionsCut,
+    /// The standby is cut off for a while, or killed; where it is synchronous, no durable answer
+    /// may come then.
+    StandbyCut,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::BackendTerminated,
         Self::CallCancelled,
         Self::BackendKilled,
@@ -66,6 +69,7 @@ impl Kind {
         Self::DiskFull,
         Self::ClockSetBack,
         Self::ConnectionsCut,
+        Self::StandbyCut,
     ];
 
     /// What it does to the life of a server.
@@ -116,6 +120,7 @@ impl Kind {
             Self::DiskFull => return scene.fill_disk(),
             Self::ClockSetBack => return scene.set_clock_back(),
             Self::ConnectionsCut => scene.cut_connections(),
+            Self::StandbyCut => return scene.cut_standby(),
         };
         Ok(Some(done))
     }
@@ -338,6 +343,53 @@ impl Scene<'_> {
             std::thread::sleep(self.while_ms(0, 100));
         }
         format!("{cut} of them")
+    }
+
+    fn cut_standby(&mut self) -> Result<Option<String>> {
+        let Some(standby) = &self.site.standby else { return Ok(None) };
+        let length = self.while_ms(500, 4_000);
+        let way =
+            *self.random.pick(&["walreceiver stopped", "stopped", "killed", "walsender ended"]);
+        let mut session = self.site.superuser()?;
+        let receiver = match way {
+            "walreceiver stopped" => {
+                let pid = standby.superuser()?.number("SELECT pid FROM pg_stat_wal_receiver");
+                Some(Stopped::new(pid as i32))
+            }
+            "stopped" => {
+                standby.cluster.stop(StopMode::Fast)?;
+                None
+            }
+            "killed" => {
+                standby.cluster.kill9()?;
+                None
+            }
+            _ => {
+                session.run("SELECT pg_terminate_backend(pid) FROM pg_stat_replication");
+                None
+            }
+        };
+        // What was under way may still be answered.
+        std::thread::sleep(Duration::from_millis(100));
+        let since = Instant::now();
+        std::thread::sleep(length);
+        let is_away = way != "walsender ended";
+        let is_answered = self.shared.has_answered_since(since);
+        drop(receiver);
+        standby.cluster.start()?;
+        ensure!(
+            !(standby.is_synchronous && is_away && is_answered),
+            "durable answers came while the synchronous standby was away ({way})"
+        );
+        self.wait_for("the standby streams again", |scene| {
+            scene.site.superuser().is_ok_and(|mut session| {
+                session.is_true(
+                    "SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'",
+                )
+            })
+        })?;
+        let kind = if standby.is_synchronous { "synchronous" } else { "asynchronous" };
+        Ok(Some(format!("{way}, {kind}, for {length:.1?}")))
     }
 
     fn wait_for(&mut self, what: &str, holds: impl Fn(&Self) -> bool) -> Result<()> {

@@ -4,22 +4,24 @@
 pub mod clock;
 pub mod disk;
 pub mod lines;
+pub mod standby;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use tests::Session;
+use tests::{Session, wait_until};
 use venue::cluster::{Cluster, DATABASE, SUPERUSER};
 use venue::connection::Connection;
 
 use clock::Clock;
 use disk::Disk;
 use lines::Lines;
+use standby::{STANDBY, Standby};
 
 /// What the cluster has beside the defaults of [`venue::cluster`].
-const SETTINGS: &[(&str, &str)] = &[
+pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("shared_buffers", "64MB"),
     ("max_connections", "80"),
     // Little WAL, so that a full disk is soon felt, and checkpoints that a run of minutes sees.
@@ -28,6 +30,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("max_slot_wal_keep_size", "128MB"),
     ("checkpoint_timeout", "30s"),
     ("wal_sender_timeout", "5s"),
+    // Clients ask for much that is refused.
+    ("log_min_messages", "log"),
+    ("log_min_error_statement", "fatal"),
     ("exchange.maximum_instruments", "64"),
     ("exchange.maximum_open_orders", "20000"),
     ("exchange.maximum_price_levels", "10000"),
@@ -59,6 +64,8 @@ pub struct Site {
     pub lines: Lines,
     /// Its clock, if it could have one.
     pub clock: Option<Clock>,
+    /// Who follows it.
+    pub standby: Option<Standby>,
     /// What it has to do without.
     pub lacking: Vec<Lacking>,
     // Dropped after the cluster.
@@ -86,7 +93,27 @@ impl Site {
         cluster.start()?;
         let lines =
             Lines::listen(&folder.join("lines"), cluster.port(), cluster.socket_directory())?;
-        Ok(Self { cluster, lines, clock, lacking, disk, folder: folder.to_owned() })
+        let folder = folder.to_owned();
+        Ok(Self { cluster, lines, clock, standby: None, lacking, disk, folder })
+    }
+
+    /// Has a standby follow it. Where that is synchronous, durable answers wait for it.
+    pub fn add_standby(&mut self, is_synchronous: bool) -> Result<()> {
+        self.standby = Some(Standby::make(&self.cluster, is_synchronous)?);
+        if is_synchronous {
+            let mut session = self.superuser()?;
+            session.run(&format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'"));
+            // The checkpointer tells all others whether there is somebody to wait for. It reads its
+            // settings before it makes a checkpoint.
+            session.run("SELECT pg_reload_conf()");
+            session.run("CHECKPOINT");
+            wait_until("the standby is synchronous", || {
+                session.is_true(
+                    "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'",
+                )
+            });
+        }
+        Ok(())
     }
 
     /// A connection of a client, through lines that can be cut.
@@ -116,12 +143,16 @@ impl Site {
         if let Some(disk) = self.disk {
             disk.keep();
         }
+        if let Some(standby) = self.standby {
+            standby.keep()?;
+        }
         self.cluster.stop(venue::cluster::StopMode::Immediate)
     }
 
     /// Stops the server and removes everything.
     pub fn remove(self) -> Result<()> {
-        let Self { cluster, lines, clock, disk, folder, .. } = self;
+        let Self { cluster, lines, clock, standby, disk, folder, .. } = self;
+        drop(standby);
         cluster.stop(venue::cluster::StopMode::Immediate)?;
         drop((lines, clock, disk));
         fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))

@@ -89,22 +89,22 @@ impl Desk {
     pub fn set_durable(&mut self, durable: bool) {
         let value = if durable { "on" } else { "off" };
         self.is_durable = false;
-        let attempt = self.ask(&format!("SET synchronous_commit = {value}"));
+        let attempt = self.call(&format!("SET synchronous_commit = {value}"));
         self.is_durable = durable && matches!(attempt.outcome, Outcome::Answered { .. });
     }
 
-    /// Makes a call that has the exchange do something; its rows.
-    pub fn call(&mut self, sql: &str) -> Attempt<Vec<String>> {
+    /// Makes a call that places orders; its rows. These are what shows whether the exchange serves.
+    pub fn place(&mut self, sql: &str) -> Attempt<Vec<String>> {
         let started = Instant::now();
-        let attempt = self.ask(sql);
+        let attempt = self.call(sql);
         if matches!(attempt.outcome, Outcome::Answered { durable: true, .. }) {
             self.shared.note_durable_answer(started);
         }
         attempt
     }
 
-    /// Asks for something that is there; its rows.
-    pub fn ask(&mut self, sql: &str) -> Attempt<Vec<String>> {
+    /// Makes a call; its rows.
+    pub fn call(&mut self, sql: &str) -> Attempt<Vec<String>> {
         let sent = self.shared.tick();
         let incarnation = self.incarnation;
         let outcome = match self.session.as_mut().map(|session| session.try_rows(sql)) {

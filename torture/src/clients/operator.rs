@@ -182,7 +182,7 @@ impl Operator {
             "SELECT trade_id FROM exchange.trades WHERE busted_at IS NULL
              ORDER BY trade_id DESC LIMIT 1 OFFSET {back}"
         );
-        let found = self.desk.ask(&query);
+        let found = self.desk.call(&query);
         let Some(trade_id) = found.answer().and_then(|rows| rows.first()?.parse::<i64>().ok())
         else {
             return;

@@ -78,8 +78,8 @@ impl Trader {
             let stream = ((self.number as u64) << 40) + self.requests;
             self.requests += 1;
             let mut random = Random::new(self.seed, stream);
-            if random.per_cent(50) {
-                let pause_us = random.between(0, 20_000).cast_unsigned();
+            if random.per_cent(70) {
+                let pause_us = random.between(0, 40_000).cast_unsigned();
                 std::thread::sleep(Duration::from_micros(pause_us));
             }
             self.act(&mut random);
@@ -159,7 +159,11 @@ impl Trader {
     /// Makes a call that answers with one order.
     fn call(&mut self, function: &str) -> Attempt<Ack> {
         let call = format!("SELECT {} FROM {function}", Ack::COLUMNS);
-        let attempt = self.desk.call(&call);
+        let attempt = if function.starts_with("exchange.place_order") {
+            self.desk.place(&call)
+        } else {
+            self.desk.call(&call)
+        };
         let ack = attempt.answer().and_then(|rows| match rows.as_slice() {
             [row] => Ack::parse(row),
             _ => None,
@@ -212,7 +216,7 @@ impl Trader {
     }
 
     fn place_many(&mut self, random: &mut Random) {
-        let most = if random.per_cent(10) { 300 } else { 25 };
+        let most = if random.per_cent(3) { 300 } else { 12 };
         let length = random.between(1, most);
         let bound_to = self.bound_to();
         let mut sent = Vec::new();
@@ -222,7 +226,7 @@ impl Trader {
             sent.push(Order { client_order_id, bound_to, ..orders::limit(random, account) });
         }
         let call = format!("SELECT {} FROM {}", Ack::COLUMNS, orders::call_many(&sent));
-        let attempt = self.desk.call(&call);
+        let attempt = self.desk.place(&call);
         let acks = attempt
             .answer()
             .map(|rows| rows.iter().filter_map(|row| Ack::parse(row)).collect::<Vec<_>>());
@@ -312,7 +316,7 @@ impl Trader {
 
     fn read_tape(&mut self) {
         let query = format!("{} ORDER BY trade_id DESC LIMIT 20", TapeLine::QUERY);
-        let attempt = self.desk.ask(&query);
+        let attempt = self.desk.call(&query);
         let Some(answer) = attempt.answer() else { return };
         let lines = answer.iter().filter_map(|row| {
             let (trade_id, line) = row.split_once('|')?;
