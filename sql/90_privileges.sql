@@ -86,6 +86,7 @@ GRANT EXECUTE ON FUNCTION
 TO exchange_analyst, exchange_reporter;
 
 GRANT EXECUTE ON FUNCTION
+    exchange.day_bounds(regclass),
     exchange.day_partitions(),
     exchange.archive_refusal(date),
     exchange.last_sequence_before(timestamptz),

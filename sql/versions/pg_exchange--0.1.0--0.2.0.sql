@@ -227,6 +227,30 @@ SELECT pg_catalog.pg_extension_config_dump('exchange.archived_days', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.archived_files', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.archived_last_trades', '');
 
+CREATE FUNCTION exchange.day_bounds(of_table regclass)
+RETURNS TABLE (partition regclass, begins_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+-- Bounds are read as they are written.
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO'
+SET timezone = 'UTC'
+AS $$
+    SELECT p.oid,
+           CASE WHEN b.bounds[1] = 'MINVALUE' THEN timestamptz '-infinity'
+                WHEN b.bounds[1] ~ '^-?[0-9]+$' THEN e.epoch + b.bounds[1]::bigint * e.unit
+                ELSE b.bounds[1]::timestamptz END,
+           CASE WHEN b.bounds[2] ~ '^-?[0-9]+$' THEN e.epoch + b.bounds[2]::bigint * e.unit
+                ELSE b.bounds[2]::timestamptz END
+    FROM pg_inherits AS i
+    JOIN pg_class AS p ON p.oid = i.inhrelid
+    CROSS JOIN LATERAL regexp_match(
+        pg_get_expr(p.relpartbound, p.oid), 'FROM \(''?([^'')]+)''?\) TO \(''?([^'')]+)''?\)$') AS b (bounds)
+    CROSS JOIN (SELECT timestamptz '2000-01-01 00:00Z' AS epoch, interval '1 microsecond' AS unit) AS e
+    WHERE i.inhparent = of_table AND b.bounds IS NOT NULL
+$$;
+COMMENT ON FUNCTION exchange.day_bounds(regclass) IS
+    'The partitions by day of a table, and from when to before when each of them goes: what exchange.day_partitions() shows of all. Nothing for another table.';
+
 CREATE FUNCTION exchange.day_partitions()
 RETURNS TABLE (
     table_name text,
@@ -236,28 +260,15 @@ RETURNS TABLE (
     rows       bigint,
     bytes      bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
--- Bounds are read as they are written.
 SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO'
-SET timezone = 'UTC'
 AS $$
-    SELECT t.relname, p.relname, v.begins_at, v.ends_at, greatest(p.reltuples, 0)::bigint, pg_total_relation_size(p.oid)
+    SELECT t.relname, p.relname, b.begins_at, b.ends_at, greatest(p.reltuples, 0)::bigint, pg_total_relation_size(p.oid)
     FROM pg_class AS t
-    JOIN pg_inherits AS i ON i.inhparent = t.oid
-    JOIN pg_class AS p ON p.oid = i.inhrelid
-    CROSS JOIN LATERAL regexp_match(
-        pg_get_expr(p.relpartbound, p.oid), 'FROM \(''?([^'')]+)''?\) TO \(''?([^'')]+)''?\)$') AS b (bounds)
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN b.bounds[1] = 'MINVALUE' THEN timestamptz '-infinity'
-                    WHEN t.relname = 'journal' THEN e.epoch + b.bounds[1]::bigint * e.unit
-                    ELSE b.bounds[1]::timestamptz END AS begins_at,
-               CASE WHEN t.relname = 'journal' THEN e.epoch + b.bounds[2]::bigint * e.unit
-                    ELSE b.bounds[2]::timestamptz END AS ends_at
-        FROM (SELECT timestamptz '2000-01-01 00:00Z' AS epoch, interval '1 microsecond' AS unit) AS e
-    ) AS v
+    CROSS JOIN LATERAL exchange.day_bounds(t.oid) AS b
+    JOIN pg_class AS p ON p.oid = b.partition
     WHERE t.relnamespace = 'exchange'::regnamespace
       AND t.relname IN ('journal', 'market_data', 'trades', 'executions', 'finished_orders')
-    ORDER BY v.begins_at, t.relname
+    ORDER BY b.begins_at, t.relname
 $$;
 COMMENT ON FUNCTION exchange.day_partitions() IS
     'The partitions by day of exchange.journal, market_data, trades, executions and finished_orders, oldest first: from when to before when each of them goes (that of the version without partitions from -infinity on), how many rows it has by the last ANALYZE or VACUUM (0 before), and how many bytes with its indexes.';
@@ -276,7 +287,7 @@ DECLARE
         SELECT c.relname FROM pg_class AS c
         WHERE c.oid = of_table AND c.relnamespace = 'exchange'::regnamespace);
     day CONSTANT date := (at AT TIME ZONE current_setting('exchange.time_zone'))::date;
-    there text;
+    there regclass;
     begins_at timestamptz;
     ends_at timestamptz;
     made text;
@@ -308,16 +319,16 @@ BEGIN
 
     -- One at a time; who reads or writes is not held up.
     EXECUTE format('LOCK TABLE ONLY exchange.%I IN SHARE UPDATE EXCLUSIVE MODE', of_name);
-    SELECT p.partition INTO there FROM exchange.day_partitions() AS p
-    WHERE p.table_name = of_name AND p.begins_at <= at AND at < p.ends_at;
+    SELECT p.partition INTO there FROM exchange.day_bounds(of_table) AS p
+    WHERE p.begins_at <= at AND at < p.ends_at;
     IF FOUND THEN
-        RETURN format('exchange.%I', there)::regclass;
+        RETURN there;
     END IF;
     -- Where exchange.time_zone was another one, a day may be there in part.
     SELECT greatest(exchange.midnight(day), max(p.ends_at) FILTER (WHERE p.ends_at <= at)),
            least(exchange.midnight(day + 1), min(p.begins_at) FILTER (WHERE p.begins_at > at))
     INTO begins_at, ends_at
-    FROM exchange.day_partitions() AS p WHERE p.table_name = of_name;
+    FROM exchange.day_bounds(of_table) AS p;
     LOOP
         made := format('%s_%s%s', of_name, to_char(day, 'YYYYMMDD'), CASE WHEN of_day > 1 THEN '_' || of_day END);
         EXIT WHEN to_regclass(format('exchange.%I', made)) IS NULL;
@@ -369,7 +380,7 @@ DECLARE
     closed exchange.closed_days;
     last exchange.closed_days;
     earlier date;
-    found record;
+    obstacle record;
 BEGIN
     SELECT d.* INTO closed FROM exchange.closed_days AS d WHERE d.trade_date = day;
     IF NOT FOUND THEN
@@ -378,9 +389,9 @@ BEGIN
         RETURN;
     END IF;
     SELECT format('Trade date %s was archived at %s by %s, into %s.', d.trade_date, d.archived_at, d.archived_by, d.folder) AS detail
-    INTO found FROM exchange.archived_days AS d WHERE d.trade_date = day;
+    INTO obstacle FROM exchange.archived_days AS d WHERE d.trade_date = day;
     IF FOUND THEN
-        RETURN QUERY SELECT 'the day is archived already', found.detail, format('SELECT * FROM exchange.archived_files WHERE trade_date = %L;', day);
+        RETURN QUERY SELECT 'the day is archived already', obstacle.detail, format('SELECT * FROM exchange.archived_files WHERE trade_date = %L;', day);
         RETURN;
     END IF;
     SELECT min(d.trade_date) INTO earlier FROM exchange.closed_days AS d
@@ -394,39 +405,39 @@ BEGIN
     SELECT format('%s of its obligations are %s, the first of account %s in %s, due on %s.', count(*),
                   string_agg(DISTINCT o.status::text, ' or '), (array_agg(o.account_id ORDER BY o.account_id, o.symbol))[1],
                   (array_agg(o.symbol ORDER BY o.account_id, o.symbol))[1], min(o.settlement_date)) AS detail
-    INTO found FROM exchange.settlement_obligations AS o
+    INTO obstacle FROM exchange.settlement_obligations AS o
     WHERE o.trade_date = day AND o.status <> 'settled' HAVING count(*) > 0;
     IF FOUND THEN
-        RETURN QUERY SELECT 'the day is not settled', found.detail,
+        RETURN QUERY SELECT 'the day is not settled', obstacle.detail,
             'exchange.settle_obligations() notes what has settled, failed obligations too.';
     END IF;
 
     SELECT d.* INTO last FROM exchange.closed_days AS d ORDER BY d.trade_date DESC LIMIT 1;
-    SELECT b.trade_id, b.busted_at INTO found FROM exchange.busted_trades AS b
+    SELECT b.trade_id, b.busted_at INTO obstacle FROM exchange.busted_trades AS b
     WHERE b.trade_id <= closed.last_trade_id AND b.busted_at >= last.ends_at ORDER BY b.trade_id LIMIT 1;
     IF FOUND THEN
         RETURN QUERY SELECT 'a bust of the day is of a date that is not closed',
-            format('Trade %s was busted at %s, and the last date that is closed is %s.', found.trade_id, found.busted_at, last.trade_date),
+            format('Trade %s was busted at %s, and the last date that is closed is %s.', obstacle.trade_id, obstacle.busted_at, last.trade_date),
             'Close the date of the bust first: its movements are reckoned from the executions.';
     END IF;
 
-    SELECT s.published, s.projected, s.durable INTO found FROM exchange.statistics() AS s
+    SELECT s.published, s.projected, s.durable INTO obstacle FROM exchange.statistics() AS s
     WHERE least(s.published, s.projected, s.durable) < closed.last_sequence;
     IF FOUND THEN
         RETURN QUERY SELECT 'the workers are not past the day',
-            format('The day ends with command %s; durable is %s, projected %s, published %s.', closed.last_sequence, found.durable, found.projected, found.published),
+            format('The day ends with command %s; durable is %s, projected %s, published %s.', closed.last_sequence, obstacle.durable, obstacle.projected, obstacle.published),
             'Wait until they are, or look at exchange.status for why they are not.';
     END IF;
 
     SELECT format('Partition %s of the consumer "%s" of %s is acknowledged up to command %s, and there are events up to %s.',
-                  p.partition, p.name, p.owner, p.acknowledged, e.last_sequence) AS detail, p.name INTO found
+                  p.partition, p.name, p.owner, p.acknowledged, e.last_sequence) AS detail, p.name INTO obstacle
     FROM (SELECT max(m.last_sequence) AS last_sequence FROM exchange.market_data AS m
           WHERE m.first_at < closed.ends_at) AS e
     JOIN exchange.consumer_partitions AS p ON p.acknowledged < e.last_sequence
     ORDER BY p.acknowledged, p.name, p.partition LIMIT 1;
     IF FOUND THEN
-        RETURN QUERY SELECT 'a consumer has not acknowledged the day', found.detail,
-            format('Wait for it, or give it up with SELECT exchange.drop_consumer(%L); by its owner.', found.name);
+        RETURN QUERY SELECT 'a consumer has not acknowledged the day', obstacle.detail,
+            format('Wait for it, or give it up with SELECT exchange.drop_consumer(%L); by its owner.', obstacle.name);
     END IF;
 END
 $$;
@@ -1879,7 +1890,7 @@ COMMENT ON FUNCTION exchange.journal_commands(bigint, bigint, bigint) IS
     'The commands of the journal from one sequence to another, both included, as exchange.decode_journal() returns them; with of_order only those that name that order: that placed, changed or cancelled it. Commands that concern it without naming it (a mass cancel, the end of a session or of a day) are not among them. Errors: 22004 (a sequence is NULL), 22023 (to_sequence is before from_sequence), 55000 (some of them were archived, see exchange.archive_day()), XX001 (a damaged or missing row).';
 
 REVOKE EXECUTE ON FUNCTION
-    exchange.day_partitions(), exchange.add_day(regclass, timestamptz), exchange.archive_refusal(date),
+    exchange.day_bounds(regclass), exchange.day_partitions(), exchange.add_day(regclass, timestamptz), exchange.archive_refusal(date),
     exchange.archive_day(date, text), exchange.compress_file(text),
     exchange.is_kept(timestamptz), exchange.events_are_kept(bigint), exchange.commands_are_kept(bigint),
     exchange.executions_are_kept(bigint), exchange.busts_are_kept(timestamptz, timestamptz),
@@ -1889,11 +1900,11 @@ GRANT EXECUTE ON FUNCTION
     exchange.is_kept(timestamptz), exchange.events_are_kept(bigint), exchange.commands_are_kept(bigint),
     exchange.executions_are_kept(bigint), exchange.busts_are_kept(timestamptz, timestamptz)
 TO PUBLIC;
-GRANT EXECUTE ON FUNCTION exchange.day_partitions(), exchange.archive_refusal(date) TO exchange_reporter;
+GRANT EXECUTE ON FUNCTION exchange.day_bounds(regclass), exchange.day_partitions(), exchange.archive_refusal(date) TO exchange_reporter;
 GRANT EXECUTE ON FUNCTION exchange.executions_after(bigint, integer), exchange.busts_since(timestamptz)
 TO exchange_trader, exchange_analyst, exchange_reporter;
 GRANT EXECUTE ON FUNCTION
-    exchange.day_partitions(), exchange.add_day(regclass, timestamptz), exchange.archive_refusal(date),
+    exchange.day_bounds(regclass), exchange.day_partitions(), exchange.add_day(regclass, timestamptz), exchange.archive_refusal(date),
     exchange.archive_day(date, text), exchange.compress_file(text),
     exchange.is_kept(timestamptz), exchange.events_are_kept(bigint), exchange.commands_are_kept(bigint),
     exchange.executions_are_kept(bigint), exchange.busts_are_kept(timestamptz, timestamptz),

@@ -85,6 +85,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("audit_trails", Circle::Reporters),
     ("check_day", Circle::Reporters),
     ("archive_refusal", Circle::Reporters),
+    ("day_bounds", Circle::Reporters),
     ("day_partitions", Circle::Reporters),
     ("check_journal", Circle::Reporters),
     ("check_period", Circle::Reporters),
