@@ -31,3 +31,4 @@ mod semantics;
 mod sessions;
 mod standby;
 mod tables_and_market_data;
+mod upgrades;
