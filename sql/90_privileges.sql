@@ -45,6 +45,8 @@ GRANT EXECUTE ON FUNCTION
     exchange.day_statistics_for(date),
     exchange.statistics(),
     exchange.worker_states(),
+    exchange.halt_hint(),
+    exchange.recoveries(),
     exchange.trading_day_times(date, date),
     exchange.wait_for(exchange.cursor, bigint)
 TO PUBLIC;
@@ -146,7 +148,7 @@ GRANT SELECT ON
     exchange.busted_trades, exchange.day_statistics, exchange.order_books, exchange.order_books_l3,
     exchange.trading_hours, exchange.calendar_exceptions, exchange.trading_days,
     exchange.closed_days, exchange.end_of_day_prices, exchange.archived_days,
-    exchange.status, exchange.pg_stat_exchange, exchange.workers, exchange.replication_slots
+    exchange.status, exchange.pg_stat_exchange, exchange.workers, exchange.recovery, exchange.replication_slots
 TO PUBLIC;
 
 -- Of all these but the fee schedules, which are the price list, it sees its own rows.

@@ -180,7 +180,6 @@ fn bad_orders_are_errors() {
         let mut bad = good;
         change(&mut bad);
         let error = engine.restore_order(&bad).unwrap_err();
-        engine.validate();
         assert_eq!(engine.state_hash(), state, "an error changes nothing");
         assert!(error.to_string().starts_with(&format!("order {}: ", bad.order_id)));
         match error {
@@ -233,6 +232,7 @@ fn bad_orders_are_errors() {
     assert_eq!(fault_of(&|order| order.priority = 39 << PRIORITY_BITS), OutOfPriority);
     assert_eq!(engine.restore_order(&good), Ok(()));
     assert_eq!(engine.restore_finish(), Ok(()));
+    engine.validate();
 }
 
 #[test]
@@ -254,6 +254,9 @@ fn links_must_be_mutual() {
     engine.restore_order(&linked(1, 2)).unwrap();
     engine.restore_order(&linked(2, 1)).unwrap();
     assert_eq!(engine.restore_finish(), Ok(()));
+    let mut engine = fresh(LIMITS);
+    engine.restore_order(&linked(1, 2)).unwrap();
+    engine.restore_order(&linked(2, 1)).unwrap();
     engine.restore_order(&linked(3, 2)).unwrap();
     let reason = OrderFault::Link;
     assert_eq!(engine.restore_finish(), Err(RestoreError::Order { order_id: 3, reason }));
@@ -322,6 +325,7 @@ fn limits_hold_when_restoring() {
     engine.restore_order(&order(1, Side::Buy, 100)).unwrap();
     engine.restore_order(&order(2, Side::Buy, 100)).unwrap();
     assert_eq!(fault_of(&mut engine, &order(3, Side::Buy, 99)), OrderFault::TooManyPriceLevels);
+    assert_eq!(engine.restore_finish(), Ok(()));
     engine.validate();
 
     let mut engine = fresh(Limits { maximum_accounts: 1, ..LIMITS });

@@ -147,6 +147,12 @@ sql_functions! {
         "" => monitoring::statistics;
     reset_statistics_wrapper, pg_finfo_reset_statistics_wrapper,
         "" => monitoring::reset_statistics;
+    halt_hint_wrapper, pg_finfo_halt_hint_wrapper,
+        "" => monitoring::halt_hint;
+    restart_workers_wrapper, pg_finfo_restart_workers_wrapper,
+        "" => monitoring::restart_workers;
+    recoveries_wrapper, pg_finfo_recoveries_wrapper,
+        "" => monitoring::recoveries;
     worker_states_wrapper, pg_finfo_worker_states_wrapper,
         "" => monitoring::worker_states;
     function_signatures_wrapper, pg_finfo_function_signatures_wrapper,

@@ -4,12 +4,15 @@ use matcher::{Command, Sequence, Stamp, codec};
 use pgrx::Spi;
 use pgrx::pg_sys::Datum;
 
+use super::fault::Fault;
 use crate::days::DayWriter;
 use crate::shared::ring::Entry;
 
 /// Some commands in their order, and the engine's hash after the last one.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// The first command of the row that they are from, for messages.
+    pub row: Sequence,
     /// The commands.
     pub commands: Vec<(Stamp, Command)>,
     /// The running hash over all events up to their end.
@@ -112,20 +115,19 @@ const ROWS_AFTER: &str = "
     LIMIT 64";
 
 /// The next commands after `sequence`, some rows of them; none if there are none. In a
-/// transaction. A row that is damaged or missing is an error that names it.
-pub fn read_after(sequence: Sequence) -> Result<Vec<Batch>, String> {
+/// transaction.
+pub fn read_after(sequence: Sequence) -> Result<Batches, Fault> {
     let next = sequence + 1;
-    let unreadable = |error| format!("the journal cannot be read: {error}");
+    let unreadable = |error| Fault::from(format!("the journal cannot be read: {error}"));
     let from_us = row_of(next).map_err(unreadable)?.map_or(i64::MIN, |row| row.first_time_us);
     // What comes next may be of a later day than that.
     for before_us in [from_us.saturating_add(LONG_DAY_US), i64::MAX] {
         let rows = read_rows(next, from_us, before_us).map_err(unreadable)?;
-        let batches = batches_of(rows, next)?;
-        if !batches.is_empty() {
-            return Ok(batches);
+        if rows.iter().any(|row| row.last_sequence >= next) {
+            return Ok(Batches::of(rows, next));
         }
     }
-    Ok(Vec::new())
+    Ok(Batches::of(Vec::new(), next))
 }
 
 fn read_rows(
@@ -150,26 +152,45 @@ fn read_rows(
     })
 }
 
-/// The commands of these rows, from one on.
-fn batches_of(rows: Vec<Row>, next: Sequence) -> Result<Vec<Batch>, String> {
-    let mut expected = next;
-    let mut batches = Vec::new();
-    for row in rows {
-        if row.last_sequence < next {
-            continue;
+/// Rows that are decoded one by one, so that their commands are executed while they are near. A row
+/// that is damaged, missing, or not where it belongs is an error that names it.
+pub struct Batches {
+    rows: std::vec::IntoIter<Row>,
+    /// The command that has to come next.
+    next: Sequence,
+    /// Whether a row that was there before may begin before it.
+    is_first: bool,
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next;
+        let mut row = self.rows.next()?;
+        if std::mem::take(&mut self.is_first) {
+            if row.last_sequence < next {
+                row = self.rows.next()?;
+            }
+        } else if row.first_sequence < next {
+            let what = format!("the row before it ends with command {}", next - 1);
+            return Some(Err(Fault::of_row(row.first_sequence, what)));
         }
-        let batch = row.decode()?;
-        let skip = expected.saturating_sub(row.first_sequence) as usize;
-        if row.first_sequence > expected || skip > batch.commands.len() {
-            return Err(format!(
-                "the journal has no row for command {expected}: the next one begins with {}",
-                row.first_sequence
-            ));
-        }
-        expected = row.last_sequence + 1;
-        batches.push(Batch { commands: batch.commands[skip..].to_vec(), ..batch });
+        self.next = row.last_sequence.saturating_add(1);
+        Some(row.batch(next))
     }
-    Ok(batches)
+}
+
+impl Batches {
+    /// The first of these rows may be of commands before `next`.
+    fn of(rows: Vec<Row>, next: Sequence) -> Self {
+        Self { rows: rows.into_iter(), next, is_first: true }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.as_slice().is_empty()
+    }
 }
 
 struct Row {
@@ -182,22 +203,35 @@ struct Row {
 }
 
 impl Row {
-    fn decode(&self) -> Result<Batch, String> {
-        let damaged = |what: &str| {
-            format!("the journal row of command {} is damaged: {what}", self.first_sequence)
-        };
+    /// The commands from `next` on.
+    fn batch(&self, next: Sequence) -> Result<Batch, Fault> {
+        if self.first_sequence > next {
+            let what = format!("the next row begins with command {}", self.first_sequence);
+            return Err(Fault::of_missing_row(next, what));
+        }
+        let mut commands = self.decode().map_err(|what| Fault::of_row(self.first_sequence, what))?;
+        // Not more than there are: they were counted.
+        commands.drain(..(next - self.first_sequence) as usize);
+        Ok(Batch { row: self.first_sequence, commands, event_hash: self.event_hash })
+    }
+
+    fn decode(&self) -> Result<Vec<(Stamp, Command)>, String> {
         if i64::from(crc32c::crc32c(&self.commands)) != self.checksum {
-            return Err(damaged("its checksum differs"));
+            return Err("its checksum differs".to_owned());
         }
         let first = Stamp { sequence: self.first_sequence, time_us: self.first_time_us };
-        let mut commands = Vec::new();
+        let mut commands = Vec::with_capacity(COMMANDS_PER_ROW);
         for command in decode(first, &self.commands) {
-            commands.push(command.map_err(|error| damaged(&error))?);
+            commands.push(command?);
         }
-        if self.first_sequence + commands.len() as u64 != self.last_sequence + 1 {
-            return Err(damaged("it has another number of commands than it says"));
+        if self.first_sequence.checked_add(commands.len() as u64) != self.last_sequence.checked_add(1) {
+            return Err(format!(
+                "it has {} commands, and says that they go to command {}",
+                commands.len(),
+                self.last_sequence
+            ));
         }
-        Ok(Batch { commands, event_hash: self.event_hash })
+        Ok(commands)
     }
 }
 

@@ -12,6 +12,7 @@ use pgrx::pg_sys::Datum;
 
 use super::busts;
 use super::candles::Candles;
+use super::fault::Fault;
 use super::follower::Follower;
 use super::journal::Batch;
 use super::kept::Kept;
@@ -109,7 +110,7 @@ impl Projection {
     }
 
     /// Executes a batch and collects what it changes.
-    pub fn collect(&mut self, batch: &Batch) -> Result<(), String> {
+    pub fn collect(&mut self, batch: &Batch) -> Result<(), Fault> {
         let Self { follower, orders, state, history, candles, market_data, .. } = self;
         follower.execute(batch, |engine, stamp, command, outcome, events| {
             if let Some(order) = orders.follow(stamp, command, outcome, events) {
@@ -124,6 +125,10 @@ impl Projection {
                 history.follow(stamp, event);
             }
             market_data.follow(engine, stamp, events);
+        })?;
+        orders.unknown().map_or(Ok(()), |id| {
+            let what = format!("it changes order {id}, which is not in exchange.open_orders");
+            Err(Fault::of_replay(batch.row, what))
         })
     }
 
