@@ -135,9 +135,8 @@ fn restart(cluster: &Cluster, stop: &str) -> Result<()> {
         Ok((client, up, accepted))
     })?;
     // Until the other two are done as well.
-    client.batch_execute(
-        "SELECT exchange.wait_for('published'), exchange.wait_for('projected')",
-    )?;
+    client
+        .batch_execute("SELECT exchange.wait_for('published'), exchange.wait_for('projected')")?;
     let tables = starting.elapsed();
     let rows = client.query(
         "SELECT open_orders, to_sequence - from_sequence, commands_per_second, began_at, loaded_at, ended_at
