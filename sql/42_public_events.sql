@@ -56,7 +56,7 @@ RETURNS TABLE (
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000 ROWS 1000
 AS 'MODULE_PATHNAME', 'events_after_wrapper';
 COMMENT ON FUNCTION exchange.events_after(bigint, text, integer) IS
-    'The public events after a command, in their order, at most so many, and then the rest of the last command: a command is never returned in part, so the sequence of the last row is where to go on. Of one symbol, and those of the whole market (symbol NULL), or of all. Columns that an event does not have are NULL: side, price and quantity are of trades (side is the taker''s), auctions (no side) and levels; orders of levels; trade_id of trades and busts; phase and trade_date of phases. It reads exchange.market_data, a few milliseconds behind the matcher; see exchange.wait_for(''projected''). after: 0 for all. Errors: 22004 (NULL), 22023 (after below 0, maximum below 1), 42704 (unknown symbol), XX001 (a damaged block).';
+    'The public events after a command, in their order, at most so many, and then the rest of the last command: a command is never returned in part, so the sequence of the last row is where to go on. Of one symbol, and those of the whole market (symbol NULL), or of all. Columns that an event does not have are NULL: side, price and quantity are of trades (side is the taker''s), auctions (no side) and levels; orders of levels; trade_id of trades and busts; phase and trade_date of phases. It reads exchange.market_data, a few milliseconds behind the matcher; see exchange.wait_for(''projected''). after: 0 for all. Errors: 22004 (NULL), 22023 (after below 0, maximum below 1), 42704 (unknown symbol), 55000 (some of them were archived, see exchange.archive_day()), XX001 (a damaged block).';
 
 CREATE FUNCTION exchange.quote_history(of_symbol text, "from" timestamptz, "to" timestamptz)
 RETURNS TABLE (
@@ -70,7 +70,7 @@ RETURNS TABLE (
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 100000 ROWS 10000
 AS 'MODULE_PATHNAME', 'quote_history_wrapper';
 COMMENT ON FUNCTION exchange.quote_history(text, timestamptz, timestamptz) IS
-    'The best displayed bid and offer of a symbol (NULL: of every symbol) over time, one row a change: first the quote in force at "from", with that as its time, then those from "from" on and before "to", in their order. Prices and quantities are NULL where nobody bids or offers. Errors: 22004 ("from" or "to" is NULL), 22023 ("to" is before "from"), 42704 (unknown symbol), XX001 (a damaged block).';
+    'The best displayed bid and offer of a symbol (NULL: of every symbol) over time, one row a change: first the quote in force at "from", with that as its time, then those from "from" on and before "to", in their order. Prices and quantities are NULL where nobody bids or offers. Errors: 22004 ("from" or "to" is NULL), 22023 ("to" is before "from"), 42704 (unknown symbol), 55000 (what was at "from" was archived), XX001 (a damaged block).';
 
 CREATE FUNCTION exchange.depth_history(
     symbol text,
@@ -89,4 +89,4 @@ RETURNS TABLE (
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 100000 ROWS 1000
 AS 'MODULE_PATHNAME', 'depth_history_wrapper';
 COMMENT ON FUNCTION exchange.depth_history(text, timestamptz, timestamptz, interval, integer) IS
-    'The displayed book of a symbol at "from" and every step after it, up to "to": the best prices, and what the best so many levels of each side display together; as it stood after all that had happened by then. A price is NULL and sums are 0 where a side is empty. step: above 0, at most 1,000,000 of them. levels: at least 1. Errors: 22004 (NULL), 22023 ("to" is before "from"; step or levels out of range), 42704 (unknown symbol), XX001 (a damaged block).';
+    'The displayed book of a symbol at "from" and every step after it, up to "to": the best prices, and what the best so many levels of each side display together; as it stood after all that had happened by then. A price is NULL and sums are 0 where a side is empty. step: above 0, at most 1,000,000 of them. levels: at least 1. Errors: 22004 (NULL), 22023 ("to" is before "from"; step or levels out of range), 42704 (unknown symbol), 55000 (what was at "from" was archived), XX001 (a damaged block).';

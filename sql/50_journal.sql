@@ -67,4 +67,4 @@ RETURNS TABLE (
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 100000 ROWS 1000
 AS 'MODULE_PATHNAME', 'journal_commands_wrapper';
 COMMENT ON FUNCTION exchange.journal_commands(bigint, bigint, bigint) IS
-    'The commands of the journal from one sequence to another, both included, as exchange.decode_journal() returns them; with of_order only those that name that order: that placed, changed or cancelled it. Commands that concern it without naming it (a mass cancel, the end of a session or of a day) are not among them. Errors: 22004 (a sequence is NULL), 22023 (to_sequence is before from_sequence), XX001 (a damaged or missing row).';
+    'The commands of the journal from one sequence to another, both included, as exchange.decode_journal() returns them; with of_order only those that name that order: that placed, changed or cancelled it. Commands that concern it without naming it (a mass cancel, the end of a session or of a day) are not among them. Errors: 22004 (a sequence is NULL), 22023 (to_sequence is before from_sequence), 55000 (some of them were archived, see exchange.archive_day()), XX001 (a damaged or missing row).';

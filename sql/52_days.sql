@@ -59,7 +59,7 @@ DECLARE
     begins_at timestamptz;
     ends_at timestamptz;
     made text;
-    suffix text := '';
+    of_day integer := 1;
     is_journal CONSTANT boolean := of_name = 'journal';
     -- Columns, keys and options; and what each has beside.
     definition text;
@@ -98,9 +98,9 @@ BEGIN
     INTO begins_at, ends_at
     FROM exchange.day_partitions() AS p WHERE p.table_name = of_name;
     LOOP
-        made := format('%s_%s%s', of_name, to_char(day, 'YYYYMMDD'), suffix);
+        made := format('%s_%s%s', of_name, to_char(day, 'YYYYMMDD'), CASE WHEN of_day > 1 THEN '_' || of_day END);
         EXIT WHEN to_regclass(format('exchange.%I', made)) IS NULL;
-        suffix := '_' || coalesce(substr(suffix, 2)::integer, 1) + 1;
+        of_day := of_day + 1;
     END LOOP;
 
     EXECUTE format('CREATE TABLE exchange.%I (LIKE exchange.%I INCLUDING ALL%s', made, of_name, definition);

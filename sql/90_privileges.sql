@@ -53,6 +53,11 @@ TO PUBLIC;
 
 -- Reports read the tables with the rights of their reader.
 GRANT EXECUTE ON FUNCTION
+    exchange.is_kept(timestamptz),
+    exchange.events_are_kept(bigint),
+    exchange.commands_are_kept(bigint),
+    exchange.executions_are_kept(bigint),
+    exchange.busts_are_kept(timestamptz, timestamptz),
     exchange.midnight(date),
     exchange.days(date, date),
     exchange.period(date, date),
@@ -84,6 +89,7 @@ TO exchange_analyst, exchange_reporter;
 
 GRANT EXECUTE ON FUNCTION
     exchange.day_partitions(),
+    exchange.archive_refusal(date),
     exchange.last_sequence_before(timestamptz),
     exchange.audit_trail(bigint),
     exchange.audit_trails(date, date),
@@ -140,7 +146,7 @@ GRANT SELECT ON
     exchange.trades, exchange.candles, exchange.best_quotes, exchange.auctions, exchange.market_data,
     exchange.busted_trades, exchange.day_statistics, exchange.order_books, exchange.order_books_l3,
     exchange.trading_hours, exchange.calendar_exceptions, exchange.trading_days,
-    exchange.closed_days, exchange.end_of_day_prices,
+    exchange.closed_days, exchange.end_of_day_prices, exchange.archived_days,
     exchange.status, exchange.pg_stat_exchange, exchange.workers, exchange.recovery, exchange.replication_slots
 TO PUBLIC;
 

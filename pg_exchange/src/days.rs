@@ -80,6 +80,7 @@ fn days_of(relation: &Relation) -> Vec<Day> {
 /// Has the partition made that a time is in, if it is not there. In a transaction. `None` if the
 /// table is not there any more.
 pub fn add(table: &'static str, time_us: i64) -> Option<()> {
+    lock_schema();
     // So that it stays: its lock does. Open, it could not be altered.
     drop(Relation::open_oid(oid_for_life(table), pg_sys::AccessShareLock)?);
     let arguments = [
@@ -98,6 +99,7 @@ fn open(table: &'static str, time_us: i64) -> Option<(Day, Writer)> {
     if let Some(found) = open_known(table, time_us) {
         return Some(found);
     }
+    lock_schema();
     look_up(table)?;
     if find_known(table, time_us).is_none() {
         add(table, time_us)?;
@@ -112,6 +114,20 @@ fn open_known(table: &'static str, time_us: i64) -> Option<(Day, Writer)> {
     let day = find_known(table, time_us)?;
     let partition = Relation::open_oid(day.partition, pg_sys::RowExclusiveLock)?;
     partition.is_partition().then(|| (day, Writer::of(partition)))
+}
+
+/// Locks the schema, in which a table is to be made, before a table of it: DROP EXTENSION does it in that
+/// order, too, and so neither waits for the other.
+fn lock_schema() {
+    // SAFETY: in a transaction; a look-up by a C string, and a lock by OID.
+    unsafe {
+        pg_sys::LockDatabaseObject(
+            pg_sys::NamespaceRelationId,
+            pg_sys::get_namespace_oid(c"exchange".as_ptr(), true),
+            0,
+            pg_sys::AccessShareLock as i32,
+        );
+    }
 }
 
 /// Writes rows of a table, each into the partition of its day. For a worker, in a transaction.

@@ -43,7 +43,7 @@ fn every_object_has_a_comment() {
     superuser.run(
         "BEGIN; COMMENT ON FUNCTION exchange.open_market() IS NULL;
          COMMENT ON TYPE exchange.side IS NULL; COMMENT ON VIEW exchange.status IS NULL;
-         COMMENT ON TYPE exchange.order_ack IS NULL; COMMENT ON INDEX exchange.trades_symbol IS NULL",
+         COMMENT ON TYPE exchange.order_ack IS NULL; COMMENT ON INDEX exchange.open_orders_symbol IS NULL",
     );
     assert_eq!(superuser.rows(SILENT).len(), 5);
     superuser.run("ROLLBACK");

@@ -56,6 +56,11 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("candles_for", Circle::Everybody),
     ("day_statistics_for", Circle::Everybody),
     ("days", Circle::Everybody),
+    ("busts_are_kept", Circle::Everybody),
+    ("is_kept", Circle::Everybody),
+    ("events_are_kept", Circle::Everybody),
+    ("commands_are_kept", Circle::Everybody),
+    ("executions_are_kept", Circle::Everybody),
     ("midnight", Circle::Everybody),
     ("period", Circle::Everybody),
     ("settlement_date", Circle::Everybody),
@@ -79,6 +84,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("audit_trail", Circle::Reporters),
     ("audit_trails", Circle::Reporters),
     ("check_day", Circle::Reporters),
+    ("archive_refusal", Circle::Reporters),
     ("day_partitions", Circle::Reporters),
     ("check_journal", Circle::Reporters),
     ("check_period", Circle::Reporters),
@@ -123,6 +129,8 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("decode_journal", Circle::Reporters),
     ("journal_commands", Circle::Reporters),
     ("add_day", Circle::Admins),
+    ("archive_day", Circle::Admins),
+    ("compress_file", Circle::Admins),
     ("advance_clock", Circle::Admins),
     ("bust_trade", Circle::Admins),
     ("close_account", Circle::Admins),
@@ -162,6 +170,9 @@ const FUNCTIONS: &[(&str, Circle)] = &[
 
 /// Every table and view, and who may read it.
 const RELATIONS: &[(&str, Circle)] = &[
+    ("archived_days", Circle::Everybody),
+    ("archived_files", Circle::Reporters),
+    ("archived_last_trades", Circle::Reporters),
     ("closed_days", Circle::Everybody),
     ("end_of_day_prices", Circle::Everybody),
     ("end_of_day_statements", Circle::TradersAndWatchers),

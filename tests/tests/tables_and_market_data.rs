@@ -238,12 +238,12 @@ fn the_questions_that_people_ask_are_indexed() {
         ("SELECT * FROM exchange.executions WHERE order_id = 100", &["executions_pkey"]),
         (
             "SELECT * FROM exchange.executions WHERE symbol = 'ALPHA'
-                 AND executed_at >= '2024-03-08' AND executed_at < '2024-03-09' ORDER BY executed_at",
+                 AND executed_at >= '2024-03-08' AND executed_at < '2024-06-08' ORDER BY executed_at",
             &["executions_symbol"],
         ),
         (
             "SELECT * FROM exchange.executions WHERE account_id = 2
-                 AND executed_at >= '2024-03-08' AND executed_at < '2024-03-09' ORDER BY executed_at",
+                 AND executed_at >= '2024-03-08' AND executed_at < '2024-06-08' ORDER BY executed_at",
             &["executions_account"],
         ),
         ("SELECT * FROM exchange.trades WHERE trade_id = 7", &["trades_pkey"]),

@@ -9,7 +9,7 @@ use pgrx::pg_sys::{self, Datum, Pg_finfo_record};
 
 use super::call::Call;
 use super::{
-    accounts, fees, journal, limits, market_data, mass_cancel, monitoring, order_book_at,
+    accounts, archive, fees, journal, limits, market_data, mass_cancel, monitoring, order_book_at,
     order_entry, phases, public_events, reference_data, schedule, sessions, trade_bust,
 };
 
@@ -137,6 +137,8 @@ sql_functions! {
         "bytea, bigint, bigint" => journal::decode_journal;
     journal_commands_wrapper, pg_finfo_journal_commands_wrapper,
         "bigint, bigint, bigint" => journal::journal_commands;
+    compress_file_wrapper, pg_finfo_compress_file_wrapper,
+        "text" => archive::compress_file;
     checksum_wrapper, pg_finfo_checksum_wrapper,
         "bytea" => journal::checksum;
     reload_calendar_wrapper, pg_finfo_reload_calendar_wrapper,

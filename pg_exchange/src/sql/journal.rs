@@ -9,7 +9,7 @@ use pgrx::{IntoDatum, JsonB, PgSqlErrorCode};
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, Rows};
-use super::labels;
+use super::{kept, labels};
 use crate::datum::text;
 use crate::errors::{not_negative, raise, required};
 use crate::workers::fault::Fault;
@@ -54,6 +54,7 @@ pub fn journal_commands(call: Call) -> Datum {
     }
     // No command names an order that is placed later.
     let mut next = from.max(of_order.unwrap_or(0)).max(1);
+    kept::expect_commands_after(next - 1);
     let mut rows = call.rows();
     while next <= to {
         pgrx::check_for_interrupts!();

@@ -1,6 +1,7 @@
 //! What SQL can call: the functions that `sql/*.sql` declares.
 
 mod accounts;
+mod archive;
 mod authority;
 mod call;
 mod fees;
@@ -8,6 +9,7 @@ mod finished_order;
 mod functions;
 mod instruments;
 mod journal;
+mod kept;
 pub mod labels;
 mod limits;
 mod market_data;

@@ -184,12 +184,13 @@ fn last_quantities(instruments: usize) -> Vec<i64> {
     let mut last = vec![0; instruments];
     let read = Spi::connect(|client| -> Result<(), pgrx::spi::SpiError> {
         let rows = client.select(
-            "SELECT i.instrument_id, t.quantity
+            "SELECT i.instrument_id, coalesce(t.quantity, a.quantity)
              FROM exchange.instruments AS i
-             CROSS JOIN LATERAL (
+             LEFT JOIN LATERAL (
                  SELECT quantity FROM exchange.trades AS t
                  WHERE t.symbol = i.symbol
-                 ORDER BY t.executed_at DESC, t.trade_id DESC LIMIT 1) AS t",
+                 ORDER BY t.executed_at DESC, t.trade_id DESC LIMIT 1) AS t ON true
+             LEFT JOIN exchange.archived_last_trades AS a ON a.symbol = i.symbol",
             None,
             &[],
         )?;

@@ -6,7 +6,12 @@ use super::subscriber::Subscriber;
 use venue::cluster::{DATABASE, SUPERUSER};
 
 /// Tables that reporting databases do not get.
-const NOT_FOR_REPORTS: [&str; 6] = [
+const NOT_FOR_REPORTS: [&str; 9] = [
+    // Where the files are of what the venue has dropped, and the last trades in them: what a reporting
+    // database keeps.
+    "archived_days",
+    "archived_files",
+    "archived_last_trades",
     // Every command: what it did is in the tables. It has a publication of its own.
     "journal",
     // Every public event, the same.
