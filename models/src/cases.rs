@@ -1,31 +1,38 @@
 //! Running cases: as they are, with a mistake, with a thread that dies.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::process::Command;
+use std::sync::OnceLock;
 
 /// A mistake that is put into the atomics, so that a protocol that needs them whole breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Mistake {
-    /// None.
-    None = 0,
     /// Every ordering but that of fences is `Relaxed`.
-    NoOrdering = 1,
+    NoOrdering,
     /// There are no fences.
-    NoFence = 2,
+    NoFence,
     /// A compare-and-swap looks first and writes then.
-    NotAtOnce = 3,
+    NotAtOnce,
 }
 
-static MADE: AtomicU8 = AtomicU8::new(Mistake::None as u8);
-/// Held while a case runs: mistakes are of the whole process.
-static TURN: Mutex<()> = Mutex::new(());
+const MISTAKES: [Mistake; 3] = [Mistake::NoOrdering, Mistake::NoFence, Mistake::NotAtOnce];
+
+/// Which mistake the processes of this crate make.
+const VARIABLE: &str = "MODELS_MISTAKE";
+
+/// The mistake that this process makes.
+fn made() -> Option<Mistake> {
+    static MADE: OnceLock<Option<Mistake>> = OnceLock::new();
+    *MADE.get_or_init(|| {
+        let name = std::env::var(VARIABLE).ok()?;
+        let named = MISTAKES.into_iter().find(|mistake| format!("{mistake:?}") == name);
+        Some(named.unwrap_or_else(|| panic!("{VARIABLE} is none of {MISTAKES:?}: {name}")))
+    })
+}
 
 /// Whether this mistake is in.
 pub(crate) fn is_made(mistake: Mistake) -> bool {
-    MADE.load(Ordering::Relaxed) == mistake as u8
+    made() == Some(mistake)
 }
 
 loom::thread_local! {
@@ -57,30 +64,29 @@ pub fn dies_after(steps: u32, work: impl FnOnce()) -> bool {
     }
 }
 
-/// Runs a case in every order.
+/// Runs a case in every order that its threads can come in.
 pub fn check(case: impl Fn() + Sync + Send + 'static) {
-    run(Mistake::None, case);
-}
-
-/// Runs a case with a mistake in it, which must be found.
-pub fn assert_found(mistake: Mistake, case: impl Fn() + Sync + Send + 'static) {
-    let found = catch_unwind(AssertUnwindSafe(|| run(mistake, case)));
-    assert!(found.is_err(), "{mistake:?} makes no difference");
-}
-
-fn run(mistake: Mistake, case: impl Fn() + Sync + Send + 'static) {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    struct Reset;
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            MADE.store(Mistake::None as u8, Ordering::Relaxed);
-        }
-    }
-    let _reset = Reset;
-    MADE.store(mistake as u8, Ordering::Relaxed);
     let mut builder = loom::model::Builder::new();
-    // What goes wrong goes wrong with few switches; three find all mistakes that were put in.
+    // What goes wrong goes wrong with few switches: all mistakes that were put in are found so.
     builder.preemption_bound = Some(3);
     builder.max_branches = 10_000;
     builder.check(case);
+}
+
+/// That the test of this name fails where a mistake is made. In a process of its own, which the
+/// model checker may abort.
+#[track_caller]
+pub fn assert_found(mistake: Mistake, test: &str) {
+    if made().is_some() {
+        return;
+    }
+    let binary = std::env::current_exe().expect("a test has a binary");
+    let output = Command::new(binary)
+        .args(["--exact", test, "--nocapture"])
+        .env(VARIABLE, format!("{mistake:?}"))
+        .output()
+        .expect("a test can be run");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{mistake:?} makes no difference to {test}");
+    assert!(text.contains("panicked at"), "{test} did not run: {text}");
 }

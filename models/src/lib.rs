@@ -2,10 +2,10 @@
 //! its atomics. It runs a small case in every order that its threads can come in, and with every value
 //! that a load may see.
 //!
-//! * [`check`] runs a case, [`assert_found`] one with a [`Mistake`] in it that must be found.
+//! * [`check`] runs a case; [`assert_found`] a test with a [`Mistake`] in it, which must be found.
 //! * [`dies_after`] has a thread end between any two steps, as a process does that is killed.
 
-pub mod cases;
+mod cases;
 
 /// The files of `pg_exchange/src/shared/` that are protocols, and what they are made of here.
 pub mod shared {

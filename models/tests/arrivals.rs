@@ -44,7 +44,7 @@ fn two_push_while_one_pops() {
 #[test]
 fn nothing_is_lost_and_nothing_comes_twice() {
     check(two_push_while_one_pops);
-    assert_found(Mistake::NotAtOnce, two_push_while_one_pops);
+    assert_found(Mistake::NotAtOnce, "nothing_is_lost_and_nothing_comes_twice");
 }
 
 /// The queue is full with one cell of the lap before, and goes around.

@@ -24,6 +24,7 @@ mod phases;
 mod privileges;
 mod public_events;
 mod rate_limits;
+mod recovery;
 mod replication;
 mod reports;
 mod retention;

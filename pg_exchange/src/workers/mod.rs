@@ -178,11 +178,12 @@ impl Post {
     }
 
     /// Waits until the matcher has its engine, for which all orders wait: who makes another one at
-    /// the same time takes processor and disk from it.
+    /// the same time takes processor and disk from it. Where the matcher finds that something is
+    /// wrong with tables or journal, nothing is written any more.
     fn wait_for_matcher(&self) {
         let control = self.shared.control;
         let is_recovering = || control.worker(Role::Matcher).state() == WorkerState::Recovering;
-        while is_recovering() && !control.is_halted() {
+        while is_recovering() {
             self.check();
             self.sleep_for(Duration::from_millis(20), || !is_recovering());
         }
