@@ -25,7 +25,7 @@ pub fn oid_of(name: &str) -> Oid {
 }
 
 /// The tables that workers write.
-const WRITTEN: [&str; 21] = [
+pub const WRITTEN: [&str; 21] = [
     "participants",
     "accounts",
     "currencies",
@@ -123,6 +123,42 @@ impl Relation {
     pub fn storage(&self) -> u32 {
         // SAFETY: the relation is open.
         unsafe { (*(*self.0).rd_rel).relfilenode.to_u32() }
+    }
+
+    /// Whether a materialized view was filled.
+    pub fn is_populated(&self) -> bool {
+        // SAFETY: the relation is open.
+        unsafe { (*(*self.0).rd_rel).relispopulated }
+    }
+
+    /// Whether a table and its partitions have no row that is committed, or written by this
+    /// transaction. Partitions are locked like the table.
+    pub fn is_empty(&self, lock: u32) -> bool {
+        // SAFETY: in a transaction; the relation is open, and its description lives as long. The
+        // snapshot outlives the scan.
+        unsafe {
+            if (*(*self.0).rd_rel).relkind as u8 == pg_sys::RELKIND_PARTITIONED_TABLE {
+                let description = &*pg_sys::RelationGetPartitionDesc(self.0, true);
+                return (0..description.nparts as usize).all(|index| {
+                    let partition = Self::open_oid(*description.oids.add(index), lock);
+                    partition.is_none_or(|partition| partition.is_empty(lock))
+                });
+            }
+            let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+            let scan = pg_sys::heap_beginscan(
+                self.0,
+                snapshot,
+                0,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_ALLOW_PAGEMODE,
+            );
+            let first = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
+            let is_empty = first.is_null();
+            pg_sys::heap_endscan(scan);
+            pg_sys::UnregisterSnapshot(snapshot);
+            is_empty
+        }
     }
 
     fn deform<const N: usize>(&self, tuple: pg_sys::HeapTuple) -> Row<N> {

@@ -5,7 +5,25 @@
 
 \echo Use "ALTER EXTENSION pg_exchange UPDATE" to load this file. \quit
 
--- the past on request
+-- Completeness
+CREATE MATERIALIZED VIEW exchange.complete_since AS
+    SELECT statement_timestamp() AS complete_since
+WITH NO DATA;
+COMMENT ON MATERIALIZED VIEW exchange.complete_since IS
+    'Since when the tables of the exchange are all there: since the first command, or since the end of pg_restore. As long as it is not filled and there are rows in the tables, the exchange is closed: they are being restored.';
+COMMENT ON COLUMN exchange.complete_since.complete_since IS 'Since when.';
+
+SELECT pg_catalog.pg_extension_config_dump('exchange.complete_since', '');
+DO $$
+BEGIN
+    -- Nothing is being restored here: what there is, is all.
+    IF EXISTS (SELECT FROM exchange.engine_state) THEN
+        REFRESH MATERIALIZED VIEW exchange.complete_since;
+    END IF;
+END
+$$;
+
+-- The past on request
 
 
 CREATE FUNCTION exchange.order_book_at(symbol text, at timestamptz, depth integer DEFAULT 10)

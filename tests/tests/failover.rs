@@ -8,7 +8,7 @@ use std::time::Duration;
 use tests::audit;
 use tests::random::seed;
 use tests::traders::{Floor, Memory, Trading, WhenDisconnected};
-use tests::{Session, Venue, wait_until};
+use tests::{Session, wait_until};
 
 use pair::Pair;
 
@@ -18,11 +18,6 @@ const FAILOVERS: usize = 5;
 const FAILOVERS_VARIABLE: &str = "PG_EXCHANGE_FAILOVERS";
 /// So often in a pair: the auditor replays its whole journal each time.
 const FAILOVERS_OF_A_PAIR: usize = 25;
-
-/// The end of the journal of a server that was just promoted.
-fn last_sequence(venue: &Venue) -> i64 {
-    venue.superuser().number("SELECT max(last_sequence) FROM exchange.journal")
-}
 
 /// What the failovers of a test came to.
 #[derive(Default)]
@@ -68,8 +63,14 @@ fn kill_and_promote(
     pair.primary.cluster().kill9().expect("the primary can be killed");
     let mut memories = trading.wait_until_left();
     figures.acknowledged += memories.iter().map(Memory::placed).sum::<usize>() - before;
+    // The promoted server numbers on from what it has.
+    let killed_at = pair.standby.superuser().one("SELECT clock_timestamp()");
     figures.until_first_order.push(pair.promote());
-    let last_sequence = last_sequence(&pair.primary);
+    let last_sequence = pair.primary.superuser().number(&format!(
+        "SELECT max(last_sequence) FROM exchange.journal
+         WHERE timestamptz '2000-01-01 00:00Z' + first_time_us * interval '1 microsecond'
+                   < '{killed_at}'"
+    ));
     figures.answered_early_and_gone += memories
         .iter_mut()
         .map(|memory| memory.forget_what_was_not_durable(last_sequence))

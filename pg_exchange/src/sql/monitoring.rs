@@ -6,8 +6,10 @@ use super::call::Call;
 use super::functions::SIGNATURES;
 use super::labels;
 use super::venue::{self, Venue};
+use crate::completeness::{self, Completeness};
 use crate::datum::text;
 use crate::errors::required;
+use crate::extension;
 use crate::shared::control::Role;
 use crate::shared::recovery::Step;
 use crate::shared::statistics::Quantiles;
@@ -33,7 +35,17 @@ pub fn statistics(call: Call) -> Datum {
             .into_iter()
             .chain([p50, p99, p999, quantiles.max].map(|us| double(us).filter(|_| some)))
     };
-    let halted = control.halted();
+    // Where no venue is served, that may be because this database has none that could be.
+    let halted = control.halted().map(|(reason, _)| reason).or_else(|| {
+        if control.venue().is_some() {
+            return None;
+        }
+        let extension = extension::find()?;
+        if !extension.is_served() {
+            return Some(extension.mismatch());
+        }
+        (completeness::look()? == Completeness::Partial).then(|| completeness::PARTIAL.to_owned())
+    });
     let (phase, trade_date) = control.market();
     let market = if halted.is_some() { "halted" } else { labels::MARKET_PHASES[phase as usize] };
     let next_step = shared.timetable.next_step();
@@ -45,7 +57,7 @@ pub fn statistics(call: Call) -> Datum {
     let mut row = [None; 27];
     let columns = [
         Some(text(market)),
-        halted.as_ref().map(|(reason, _)| text(reason)),
+        halted.as_deref().map(text),
         number(matched),
         number(durable),
         number(published),
@@ -70,7 +82,7 @@ pub fn statistics(call: Call) -> Datum {
     for (place, column) in row.iter_mut().zip(columns) {
         *place = column;
     }
-    call.rows().add(row);
+    call.rows().add_as_declared(row);
     call.null()
 }
 
@@ -87,7 +99,7 @@ pub fn worker_states(call: Call) -> Datum {
     for role in Role::ALL {
         let worker = shared.control.worker(role);
         let pid = worker.pid();
-        rows.add([
+        rows.add_as_declared([
             Some(text(role.name())),
             (pid != 0).then(|| Datum::from(pid)),
             Some(text(worker.state().name())),

@@ -8,7 +8,9 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use rustc_hash::FxHashMap;
 
 use super::call::Call;
+use crate::completeness::{self, Completeness};
 use crate::errors::raise;
+use crate::extension;
 use crate::settings;
 use crate::shared::bell::Cursor;
 use crate::shared::control::{Role, WorkerState};
@@ -55,6 +57,17 @@ impl Venue {
         if venue.is_ready() {
             venue.check();
             return venue;
+        }
+        if let Some(extension) = extension::find().filter(|extension| !extension.is_served()) {
+            extension.refuse();
+        }
+        if completeness::look() == Some(Completeness::Partial) {
+            raise(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                completeness::PARTIAL,
+                "The exchange is closed until all of them are there.",
+                completeness::PARTIAL_HINT,
+            );
         }
         let deadline = Instant::now() + settings::order_timeout();
         while !venue.is_ready() {
@@ -112,10 +125,10 @@ impl Venue {
             raise(
                 PgSqlErrorCode::ERRCODE_CANNOT_CONNECT_NOW,
                 "the exchange was closed during the call",
-                "pg_exchange was dropped, or its workers were restarted after a halt: what was not \
-                 durable yet is gone.",
+                "pg_exchange was dropped, its workers were restarted after a halt, or its tables are \
+                 restored from a dump: what was not durable yet is gone.",
                 "SELECT * FROM exchange.status; shows how the exchange is doing; CREATE EXTENSION \
-                 pg_exchange; makes a new one.",
+                 pg_exchange; makes a new one, and one that is restored opens by itself.",
             );
         }
     }

@@ -18,6 +18,7 @@ use super::progress::Progress;
 use super::projection::Projection;
 use super::recovery::{self, Bounds};
 use super::{IDLE, Post, end, journal, now_us, one_moment, reload_settings, standby, transaction};
+use crate::completeness::{self, Completeness};
 use crate::recovery_mode::is_standby;
 use crate::relation;
 use crate::settings;
@@ -34,11 +35,11 @@ const STRIDE: usize = PREFETCH_BATCH;
 /// The work of the matcher.
 pub fn run(post: Post) -> ! {
     pin();
-    let extension = post.wait_for_extension().to_u32();
+    let (extension, is_new) = wait_for_tables(post);
     // SAFETY: reading an OID of this process.
     let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
     if post.shared.control.venue() != Some((database, extension)) {
-        begin_venue(post, database, extension);
+        begin_venue(post, database, extension, is_new);
     }
     post.set_state(WorkerState::Recovering);
     let failed_at = post.shared.control.executing();
@@ -50,6 +51,7 @@ pub fn run(post: Post) -> ! {
     } else {
         recover(post)
     };
+    matching.is_new = is_new;
     matching.end_lost_sessions();
     post.set_state(WorkerState::Running);
     post.shared.control.ring_all();
@@ -73,9 +75,29 @@ fn pin() {
     }
 }
 
+/// Waits until the extension is there with tables that are not just being restored: its OID, and
+/// whether it is a new exchange.
+fn wait_for_tables(post: Post) -> (u32, bool) {
+    let mut said = false;
+    loop {
+        let extension = post.wait_for_extension().to_u32();
+        match transaction(completeness::look) {
+            Some(Completeness::Complete) => return (extension, false),
+            // A standby begins with the primary.
+            Some(Completeness::New) if !is_standby() => return (extension, true),
+            Some(Completeness::Partial) if !said => {
+                pgrx::log!("exchange matcher: {}", completeness::PARTIAL);
+                said = true;
+            }
+            _ => {}
+        }
+        post.sleep(|| false);
+    }
+}
+
 /// Makes the shared memory that of a venue which it was not of: after a start of the
 /// server, or when the extension was created anew.
-fn begin_venue(post: Post, database: u32, extension: u32) {
+fn begin_venue(post: Post, database: u32, extension: u32, is_new: bool) {
     let shared = post.shared;
     let control = shared.control;
     if control.venue().is_some() {
@@ -96,7 +118,7 @@ fn begin_venue(post: Post, database: u32, extension: u32) {
     }
     transaction(relation::look_up_for_life);
     let follows = is_standby();
-    if !follows {
+    if !follows && !is_new {
         settle_bounds(post);
     }
     let last = transaction(journal::last_sequence);
@@ -241,6 +263,9 @@ struct Matching {
     calendar_changed: bool,
     /// What the statistics have counted.
     counted: Counters,
+    /// Whether no command was ever entered, so that the tables may become another's: they may be
+    /// those of a dump that is restored.
+    is_new: bool,
 }
 
 impl Matching {
@@ -254,6 +279,7 @@ impl Matching {
             ends_seen: None,
             calendar_changed: true,
             counted,
+            is_new: false,
         };
         matching.show(false);
         matching.count();
@@ -338,6 +364,9 @@ impl Matching {
                 }
                 None => {
                     self.post.check();
+                    if self.is_new && transaction(completeness::look) != Some(Completeness::New) {
+                        self.post.close_venue();
+                    }
                     let timeout = self.idle();
                     let sessions = &self.post.shared.sessions;
                     patience.wait_for(self.post, timeout, || {
@@ -451,6 +480,9 @@ impl Matching {
     #[inline]
     fn execute(&mut self, time_us: i64, command: &Command, origin: Origin) -> Outcome {
         self.wait_for_room();
+        if self.is_new {
+            self.begin();
+        }
         let shared = self.post.shared;
         let stamp = Stamp { sequence: self.engine.sequence() + 1, time_us };
         shared.control.set_executing(stamp.sequence);
@@ -460,6 +492,15 @@ impl Matching {
         shared.control.set_executing(0);
         self.calendar_changed |= changes_calendar(command);
         outcome
+    }
+
+    /// The first command of a new exchange: from here on the tables are its own.
+    #[cold]
+    fn begin(&mut self) {
+        if transaction(completeness::begin) != Some(true) {
+            self.post.close_venue();
+        }
+        self.is_new = false;
     }
 
     /// Does what is due at a time, in a command of its own before any other that carries

@@ -33,6 +33,7 @@ use pgrx::pg_sys::{self, Datum};
 
 use fault::Fault;
 
+use crate::extension::{self, Extension};
 use crate::relation;
 use crate::settings;
 use crate::shared::control::{Role, Worker, WorkerState};
@@ -127,14 +128,20 @@ impl Post {
         self.worker().bell.nap(longest, is_awaited);
     }
 
-    /// Waits until the extension exists in this database; its OID.
+    /// Waits until the extension exists in this database, in the version of this library; its OID.
     fn wait_for_extension(&self) -> pg_sys::Oid {
         self.set_state(WorkerState::Waiting);
+        let mut said = false;
         loop {
             self.check_waiting();
-            let extension = transaction(find_extension);
-            if extension != pg_sys::InvalidOid {
-                return extension;
+            match transaction(extension::find) {
+                Some(extension) if extension.is_served() => return extension.oid,
+                // One of them says it, once.
+                Some(extension) if self.role == Role::Matcher && !said => {
+                    pgrx::warning!("exchange {}: {}", self.role.name(), extension.mismatch());
+                    said = true;
+                }
+                _ => {}
             }
             self.sleep(|| false);
         }
@@ -207,9 +214,10 @@ impl Post {
         }
     }
 
-    /// The extension is gone: everybody ends, and waits for the next one.
+    /// The extension is gone, or its tables are another exchange's: everybody ends, and waits for the
+    /// next one.
     fn close_venue(&self) -> ! {
-        pgrx::log!("exchange {}: pg_exchange was dropped", self.role.name());
+        pgrx::log!("exchange {}: pg_exchange was dropped, or is restored", self.role.name());
         self.shared.control.close_venue();
         end();
     }
@@ -232,9 +240,11 @@ fn reload_settings() -> u64 {
     RELOADS.get()
 }
 
+/// The OID of the extension of this database, if this library serves it. In a transaction.
 fn find_extension() -> pg_sys::Oid {
-    // SAFETY: a look-up by a C string, in a transaction.
-    unsafe { pg_sys::get_extension_oid(c"pg_exchange".as_ptr(), true) }
+    extension::find()
+        .filter(Extension::is_served)
+        .map_or(pg_sys::InvalidOid, |extension| extension.oid)
 }
 
 /// Ends this process so that the launcher starts it again: code 0 would be final.
