@@ -10,6 +10,7 @@
 
 mod completeness;
 mod datum;
+mod days;
 mod drop_database;
 mod errors;
 mod extension;

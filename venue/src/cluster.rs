@@ -12,6 +12,7 @@ mod process;
 mod settings;
 mod standby;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,6 +38,11 @@ pub const DATABASE: &str = "exchange";
 /// How long a server may take to start or stop, in seconds. Crash recovery is part of a start.
 const DEADLINE_SECONDS: u32 = 120;
 
+/// A program that runs as the user of all private clusters: root's are the `postgres` user's.
+pub fn server_user_command(program: impl AsRef<OsStr>) -> Result<Command> {
+    Ok(Account::for_servers()?.command(program))
+}
+
 /// How a server is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopMode {
@@ -56,6 +62,8 @@ pub struct Cluster {
     place: Place,
     port: u16,
     temporary: bool,
+    /// What is added to the environment of the server.
+    environment: Vec<(String, String)>,
 }
 
 impl Cluster {
@@ -96,7 +104,7 @@ impl Cluster {
         let installation = Installation::find()?;
         let account = Account::for_servers()?;
         let place = Place::find(directory, &account, port)?;
-        Ok(Self { installation, account, place, port, temporary: false })
+        Ok(Self { installation, account, place, port, temporary: false, environment: Vec::new() })
     }
 
     /// Makes the data folder, if there is none. It gets its name only when it is complete.
@@ -138,6 +146,11 @@ impl Cluster {
         self.place.write_services(&text, &self.account)
     }
 
+    /// Adds a variable to the environment in which the server is started from here on.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the server, and returns when it accepts connections. Does nothing if it runs.
     pub fn start(&self) -> Result<()> {
         if self.is_running() {
@@ -148,6 +161,7 @@ impl Cluster {
         let mut command = self.pg_ctl("start");
         command.arg("--log").arg(self.place.log());
         command.env("PGSERVICEFILE", self.place.services());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.run(command)
     }
 

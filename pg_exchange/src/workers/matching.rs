@@ -5,12 +5,17 @@
 use std::time::Duration;
 
 use matcher::{
-    Command, Counters, Engine, Event, InstrumentId, Outcome, PREFETCH_BATCH, Side, Stamp, View,
+    Command, Counters, Engine, Event, InstrumentId, Outcome, PREFETCH_BATCH, ParticipantId, Side,
+    Stamp, View,
 };
 use pgrx::pg_sys;
 
+use super::directory::{self, Roles};
+use super::fault::Fault;
 use super::follower::Follower;
+use super::marks::Records;
 use super::patience::Patience;
+use super::progress::Progress;
 use super::projection::Projection;
 use super::recovery::{self, Bounds};
 use super::{IDLE, Post, end, journal, now_us, one_moment, reload_settings, standby, transaction};
@@ -40,7 +45,9 @@ pub fn run(post: Post) -> ! {
     post.set_state(WorkerState::Recovering);
     let failed_at = post.shared.control.executing();
     if failed_at != 0 {
-        post.halt(&format!("the matcher failed while it executed command {failed_at}"));
+        post.halt(&Fault::from(format!(
+            "the matcher failed while it executed command {failed_at}"
+        )));
     }
     let mut matching = if post.shared.control.is_following() {
         Matching::new(post, standby::follow(post))
@@ -158,55 +165,84 @@ fn settle_bounds(post: Post) {
         return;
     }
     let bounds = recorded.unwrap_or(settings);
-    let Some(tables) = one_moment(|| recovery::load(bounds)) else { post.close_venue() };
+    let mut progress = Progress::begin(post);
+    let tables = one_moment(|| recovery::load(bounds, &mut progress));
+    let Some(tables) = tables else { post.close_venue() };
     let mut projection = Projection::new(post.or_halt(tables), bounds);
     let end = transaction(journal::last_sequence);
+    progress.replay(projection.follower.sequence(), end);
     while projection.follower.sequence() < end {
         let batches = transaction(|| journal::read_after(projection.follower.sequence()));
-        for batch in &post.or_halt(batches) {
-            post.or_halt(projection.collect(batch));
+        for batch in post.or_halt(batches) {
+            post.or_halt(batch.and_then(|batch| projection.collect(&batch)));
         }
+        progress.set_sequence(projection.follower.sequence());
         transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
     }
     // Open orders that do not fit the new bounds halt the market; the old ones stay on
     // record, so that other ones can be set.
-    let Some(fits) = one_moment(|| recovery::load(settings)) else { post.close_venue() };
-    post.or_halt(fits.map(|_| ()));
+    let fits = one_moment(|| recovery::load(settings, &mut Progress::begin(post)));
+    let Some(fits) = fits else { post.close_venue() };
+    let records = Records::of(&post.or_halt(fits).engine);
     projection.bounds = settings;
-    transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
+    let written = transaction(|| {
+        projection.write()?;
+        // Who replays the journal has to know from where on they hold.
+        records.keep(settings);
+        Some(())
+    });
+    written.unwrap_or_else(|| post.close_venue());
 }
 
 /// The engine as it was after the last command that was executed: from the tables, the
 /// journal, and what of the ring is not durable yet.
 fn recover(post: Post) -> Matching {
-    let started_us = now_us();
-    let Some(tables) = one_moment(|| recovery::load(Bounds::of_settings())) else {
-        post.close_venue()
-    };
+    let mut progress = Progress::begin(post);
+    let tables = one_moment(|| recovery::load(Bounds::of_settings(), &mut progress));
+    let Some(tables) = tables else { post.close_venue() };
     let mut follower = Follower::new(post.or_halt(tables).engine);
-    let from = follower.sequence();
+    fill_directory(post, &follower.engine);
     let end = post.shared.control.matched.get();
+    if follower.sequence() > end {
+        let what = format!("exchange.engine_state is of command {}", follower.sequence());
+        post.halt(&Fault::of_missing_row(end + 1, what));
+    }
+    progress.replay(follower.sequence(), end);
     let mut last = None;
     while follower.sequence() < end {
         post.check();
         for batch in post.or_halt(follower.read(post.shared, end, 65_536)) {
+            let batch = post.or_halt(batch);
             let executed = follower.execute(&batch, |_, stamp, _, outcome, _| {
-                let entry = post.shared.ring.read(stamp.sequence);
+                // What is not in the ring any more is answered.
+                let entry = (stamp.sequence + post.shared.ring.capacity() > end)
+                    .then(|| post.shared.ring.read(stamp.sequence))
+                    .flatten();
                 if entry.is_some_and(|entry| entry.origin != Origin::NONE) {
                     last = Some((stamp, *outcome));
                 }
             });
             post.or_halt(executed);
         }
+        progress.set_sequence(follower.sequence());
     }
-    pgrx::log!(
-        "exchange matcher: ready at command {end}, {} of them replayed in {} ms",
-        end - from,
-        (now_us() - started_us) / 1000
-    );
+    progress.end();
     let mut matching = Matching::new(post, follower.engine);
     matching.resume(last);
     matching
+}
+
+/// Shows backends what the tables have, so that no order waits for the projector to read them too.
+/// From there on the directory is the projector's.
+fn fill_directory(post: Post, engine: &Engine) {
+    let directory = &post.shared.directory;
+    if directory.is_complete() {
+        return;
+    }
+    let roles = transaction(|| Roles::look_up(post, engine));
+    directory::show(post, engine, 1..=engine.participants().len() as ParticipantId, roles);
+    post.shared.control.projected.set(engine.sequence());
+    directory.set_complete();
 }
 
 /// Whether a command may change the engine's calendar.

@@ -5,19 +5,23 @@ mod busts;
 mod candles;
 mod colocated_feed;
 mod directory;
+pub mod fault;
 mod follower;
 pub mod journal;
 mod journaler;
 mod kept;
 mod launcher;
 pub mod market_data;
+pub mod marks;
 mod matching;
 mod notifications;
 mod patience;
+pub mod progress;
 mod projection;
 mod projector;
 mod publisher;
-mod recovery;
+pub mod recovery;
+pub mod replay;
 mod rows;
 mod scheduler;
 mod standby;
@@ -28,6 +32,8 @@ use std::ffi::CString;
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::{self, Datum};
+
+use fault::Fault;
 
 use crate::extension::{self, Extension};
 use crate::relation;
@@ -171,6 +177,18 @@ impl Post {
         self.set_state(WorkerState::Recovering);
     }
 
+    /// Waits until the matcher has its engine, for which all orders wait: who makes another one at
+    /// the same time takes processor and disk from it. Where the matcher finds that something is
+    /// wrong with tables or journal, nothing is written any more.
+    fn wait_for_matcher(&self) {
+        let control = self.shared.control;
+        let is_recovering = || control.worker(Role::Matcher).state() == WorkerState::Recovering;
+        while is_recovering() {
+            self.check();
+            self.sleep_for(Duration::from_millis(20), || !is_recovering());
+        }
+    }
+
     /// Whether the extension of this venue is still there. In a transaction.
     fn is_venue_there(&self) -> bool {
         let venue = self.shared.control.venue();
@@ -187,9 +205,10 @@ impl Post {
     }
 
     /// Stops the market and this worker, saying why.
-    fn halt(&self, reason: &str) -> ! {
-        self.shared.control.halt(reason);
-        pgrx::warning!("exchange {}: the market is halted: {reason}", self.role.name());
+    fn halt(&self, fault: &Fault) -> ! {
+        let Fault { reason, remedy } = fault;
+        self.shared.control.halt(reason, remedy);
+        pgrx::warning!("exchange {}: the market is halted: {reason} {remedy}", self.role.name());
         // Only a person can go on from here, so do not end and begin again and again.
         loop {
             self.check();
