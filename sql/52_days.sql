@@ -6,6 +6,30 @@
 -- extension, so that a dump has them with their rows. Their indexes are their own: one of the whole
 -- table would need the time in every key, and would be there twice after a dump was restored.
 
+CREATE FUNCTION exchange.day_bounds(of_table regclass)
+RETURNS TABLE (partition regclass, begins_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+-- Bounds are read as they are written.
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO'
+SET timezone = 'UTC'
+AS $$
+    SELECT p.oid,
+           CASE WHEN b.bounds[1] = 'MINVALUE' THEN timestamptz '-infinity'
+                WHEN b.bounds[1] ~ '^-?[0-9]+$' THEN e.epoch + b.bounds[1]::bigint * e.unit
+                ELSE b.bounds[1]::timestamptz END,
+           CASE WHEN b.bounds[2] ~ '^-?[0-9]+$' THEN e.epoch + b.bounds[2]::bigint * e.unit
+                ELSE b.bounds[2]::timestamptz END
+    FROM pg_inherits AS i
+    JOIN pg_class AS p ON p.oid = i.inhrelid
+    CROSS JOIN LATERAL regexp_match(
+        pg_get_expr(p.relpartbound, p.oid), 'FROM \(''?([^'')]+)''?\) TO \(''?([^'')]+)''?\)$') AS b (bounds)
+    CROSS JOIN (SELECT timestamptz '2000-01-01 00:00Z' AS epoch, interval '1 microsecond' AS unit) AS e
+    WHERE i.inhparent = of_table AND b.bounds IS NOT NULL
+$$;
+COMMENT ON FUNCTION exchange.day_bounds(regclass) IS
+    'The partitions by day of a table, and from when to before when each of them goes: what exchange.day_partitions() shows of all. Nothing for another table.';
+
 CREATE FUNCTION exchange.day_partitions()
 RETURNS TABLE (
     table_name text,
@@ -15,28 +39,15 @@ RETURNS TABLE (
     rows       bigint,
     bytes      bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
--- Bounds are read as they are written.
 SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO'
-SET timezone = 'UTC'
 AS $$
-    SELECT t.relname, p.relname, v.begins_at, v.ends_at, greatest(p.reltuples, 0)::bigint, pg_total_relation_size(p.oid)
+    SELECT t.relname, p.relname, b.begins_at, b.ends_at, greatest(p.reltuples, 0)::bigint, pg_total_relation_size(p.oid)
     FROM pg_class AS t
-    JOIN pg_inherits AS i ON i.inhparent = t.oid
-    JOIN pg_class AS p ON p.oid = i.inhrelid
-    CROSS JOIN LATERAL regexp_match(
-        pg_get_expr(p.relpartbound, p.oid), 'FROM \(''?([^'')]+)''?\) TO \(''?([^'')]+)''?\)$') AS b (bounds)
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN b.bounds[1] = 'MINVALUE' THEN timestamptz '-infinity'
-                    WHEN t.relname = 'journal' THEN e.epoch + b.bounds[1]::bigint * e.unit
-                    ELSE b.bounds[1]::timestamptz END AS begins_at,
-               CASE WHEN t.relname = 'journal' THEN e.epoch + b.bounds[2]::bigint * e.unit
-                    ELSE b.bounds[2]::timestamptz END AS ends_at
-        FROM (SELECT timestamptz '2000-01-01 00:00Z' AS epoch, interval '1 microsecond' AS unit) AS e
-    ) AS v
+    CROSS JOIN LATERAL exchange.day_bounds(t.oid) AS b
+    JOIN pg_class AS p ON p.oid = b.partition
     WHERE t.relnamespace = 'exchange'::regnamespace
       AND t.relname IN ('journal', 'market_data', 'trades', 'executions', 'finished_orders')
-    ORDER BY v.begins_at, t.relname
+    ORDER BY b.begins_at, t.relname
 $$;
 COMMENT ON FUNCTION exchange.day_partitions() IS
     'The partitions by day of exchange.journal, market_data, trades, executions and finished_orders, oldest first: from when to before when each of them goes (that of the version without partitions from -infinity on), how many rows it has by the last ANALYZE or VACUUM (0 before), and how many bytes with its indexes.';
@@ -55,7 +66,7 @@ DECLARE
         SELECT c.relname FROM pg_class AS c
         WHERE c.oid = of_table AND c.relnamespace = 'exchange'::regnamespace);
     day CONSTANT date := (at AT TIME ZONE current_setting('exchange.time_zone'))::date;
-    there text;
+    there regclass;
     begins_at timestamptz;
     ends_at timestamptz;
     made text;
@@ -87,16 +98,16 @@ BEGIN
 
     -- One at a time; who reads or writes is not held up.
     EXECUTE format('LOCK TABLE ONLY exchange.%I IN SHARE UPDATE EXCLUSIVE MODE', of_name);
-    SELECT p.partition INTO there FROM exchange.day_partitions() AS p
-    WHERE p.table_name = of_name AND p.begins_at <= at AND at < p.ends_at;
+    SELECT p.partition INTO there FROM exchange.day_bounds(of_table) AS p
+    WHERE p.begins_at <= at AND at < p.ends_at;
     IF FOUND THEN
-        RETURN format('exchange.%I', there)::regclass;
+        RETURN there;
     END IF;
     -- Where exchange.time_zone was another one, a day may be there in part.
     SELECT greatest(exchange.midnight(day), max(p.ends_at) FILTER (WHERE p.ends_at <= at)),
            least(exchange.midnight(day + 1), min(p.begins_at) FILTER (WHERE p.begins_at > at))
     INTO begins_at, ends_at
-    FROM exchange.day_partitions() AS p WHERE p.table_name = of_name;
+    FROM exchange.day_bounds(of_table) AS p;
     LOOP
         made := format('%s_%s%s', of_name, to_char(day, 'YYYYMMDD'), CASE WHEN of_day > 1 THEN '_' || of_day END);
         EXIT WHEN to_regclass(format('exchange.%I', made)) IS NULL;

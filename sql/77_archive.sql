@@ -15,7 +15,7 @@ DECLARE
     closed exchange.closed_days;
     last exchange.closed_days;
     earlier date;
-    found record;
+    obstacle record;
 BEGIN
     SELECT d.* INTO closed FROM exchange.closed_days AS d WHERE d.trade_date = day;
     IF NOT FOUND THEN
@@ -24,9 +24,9 @@ BEGIN
         RETURN;
     END IF;
     SELECT format('Trade date %s was archived at %s by %s, into %s.', d.trade_date, d.archived_at, d.archived_by, d.folder) AS detail
-    INTO found FROM exchange.archived_days AS d WHERE d.trade_date = day;
+    INTO obstacle FROM exchange.archived_days AS d WHERE d.trade_date = day;
     IF FOUND THEN
-        RETURN QUERY SELECT 'the day is archived already', found.detail, format('SELECT * FROM exchange.archived_files WHERE trade_date = %L;', day);
+        RETURN QUERY SELECT 'the day is archived already', obstacle.detail, format('SELECT * FROM exchange.archived_files WHERE trade_date = %L;', day);
         RETURN;
     END IF;
     SELECT min(d.trade_date) INTO earlier FROM exchange.closed_days AS d
@@ -40,39 +40,39 @@ BEGIN
     SELECT format('%s of its obligations are %s, the first of account %s in %s, due on %s.', count(*),
                   string_agg(DISTINCT o.status::text, ' or '), (array_agg(o.account_id ORDER BY o.account_id, o.symbol))[1],
                   (array_agg(o.symbol ORDER BY o.account_id, o.symbol))[1], min(o.settlement_date)) AS detail
-    INTO found FROM exchange.settlement_obligations AS o
+    INTO obstacle FROM exchange.settlement_obligations AS o
     WHERE o.trade_date = day AND o.status <> 'settled' HAVING count(*) > 0;
     IF FOUND THEN
-        RETURN QUERY SELECT 'the day is not settled', found.detail,
+        RETURN QUERY SELECT 'the day is not settled', obstacle.detail,
             'exchange.settle_obligations() notes what has settled, failed obligations too.';
     END IF;
 
     SELECT d.* INTO last FROM exchange.closed_days AS d ORDER BY d.trade_date DESC LIMIT 1;
-    SELECT b.trade_id, b.busted_at INTO found FROM exchange.busted_trades AS b
+    SELECT b.trade_id, b.busted_at INTO obstacle FROM exchange.busted_trades AS b
     WHERE b.trade_id <= closed.last_trade_id AND b.busted_at >= last.ends_at ORDER BY b.trade_id LIMIT 1;
     IF FOUND THEN
         RETURN QUERY SELECT 'a bust of the day is of a date that is not closed',
-            format('Trade %s was busted at %s, and the last date that is closed is %s.', found.trade_id, found.busted_at, last.trade_date),
+            format('Trade %s was busted at %s, and the last date that is closed is %s.', obstacle.trade_id, obstacle.busted_at, last.trade_date),
             'Close the date of the bust first: its movements are reckoned from the executions.';
     END IF;
 
-    SELECT s.published, s.projected, s.durable INTO found FROM exchange.statistics() AS s
+    SELECT s.published, s.projected, s.durable INTO obstacle FROM exchange.statistics() AS s
     WHERE least(s.published, s.projected, s.durable) < closed.last_sequence;
     IF FOUND THEN
         RETURN QUERY SELECT 'the workers are not past the day',
-            format('The day ends with command %s; durable is %s, projected %s, published %s.', closed.last_sequence, found.durable, found.projected, found.published),
+            format('The day ends with command %s; durable is %s, projected %s, published %s.', closed.last_sequence, obstacle.durable, obstacle.projected, obstacle.published),
             'Wait until they are, or look at exchange.status for why they are not.';
     END IF;
 
     SELECT format('Partition %s of the consumer "%s" of %s is acknowledged up to command %s, and there are events up to %s.',
-                  p.partition, p.name, p.owner, p.acknowledged, e.last_sequence) AS detail, p.name INTO found
+                  p.partition, p.name, p.owner, p.acknowledged, e.last_sequence) AS detail, p.name INTO obstacle
     FROM (SELECT max(m.last_sequence) AS last_sequence FROM exchange.market_data AS m
           WHERE m.first_at < closed.ends_at) AS e
     JOIN exchange.consumer_partitions AS p ON p.acknowledged < e.last_sequence
     ORDER BY p.acknowledged, p.name, p.partition LIMIT 1;
     IF FOUND THEN
-        RETURN QUERY SELECT 'a consumer has not acknowledged the day', found.detail,
-            format('Wait for it, or give it up with SELECT exchange.drop_consumer(%L); by its owner.', found.name);
+        RETURN QUERY SELECT 'a consumer has not acknowledged the day', obstacle.detail,
+            format('Wait for it, or give it up with SELECT exchange.drop_consumer(%L); by its owner.', obstacle.name);
     END IF;
 END
 $$;

@@ -88,6 +88,7 @@ GRANT EXECUTE ON FUNCTION
 TO exchange_analyst, exchange_reporter;
 
 GRANT EXECUTE ON FUNCTION
+    exchange.day_bounds(regclass),
     exchange.day_partitions(),
     exchange.archive_refusal(date),
     exchange.last_sequence_before(timestamptz),
@@ -116,12 +117,14 @@ TO exchange_trader;
 -- What they return is the journal's, and the journal is closed to others anyway.
 GRANT EXECUTE ON FUNCTION
     exchange.decode_journal(bytea, bigint, bigint),
-    exchange.journal_commands(bigint, bigint, bigint)
+    exchange.journal_commands(bigint, bigint, bigint),
+    exchange.replay_check(bigint, bigint)
 TO exchange_reporter;
 
 GRANT EXECUTE ON FUNCTION
     exchange.executions_after(bigint, integer),
-    exchange.busts_since(timestamptz)
+    exchange.busts_since(timestamptz),
+    exchange.order_history(bigint)
 TO exchange_trader, exchange_analyst, exchange_reporter;
 
 -- A consumer belongs to the role that makes it, and its functions run as their caller.
@@ -272,6 +275,8 @@ SELECT pg_catalog.pg_extension_config_dump('exchange.settlement_changes', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.open_orders', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.client_orders', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.candles', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.replay_marks', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.replay_mark_parts', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.closed_days', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.end_of_day_checks', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.end_of_day_statements', '');

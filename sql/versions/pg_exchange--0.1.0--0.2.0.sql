@@ -25,7 +25,6 @@ $$;
 
 -- The past on request
 
-
 CREATE FUNCTION exchange.order_book_at(symbol text, at timestamptz, depth integer DEFAULT 10)
 RETURNS TABLE (
     level        integer,
@@ -58,14 +57,121 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'order_book_at_sequence_wrapper';
 COMMENT ON FUNCTION exchange.order_book_at(text, bigint, integer) IS
     'The same after a command. sequence: from 1 to the last command that the tables show, see exchange.wait_for(''projected''). Errors: those of exchange.order_book_at(text, timestamptz, integer).';
+
+-- Where a replay can begin.
+
+CREATE TABLE exchange.replay_marks (
+    sequence             bigint PRIMARY KEY,
+    at                   timestamptz NOT NULL,
+    event_hash           bigint NOT NULL,
+    maximum_open_orders  integer NOT NULL,
+    maximum_price_levels integer NOT NULL,
+    maximum_positions    integer NOT NULL,
+    client_order_window  integer NOT NULL,
+    parts                integer NOT NULL
+);
+COMMENT ON TABLE exchange.replay_marks IS
+    'The engine as it was after some commands, for replays of the journal to begin there: where exchange.keep_mark() was called, where a day was archived, and where the bounds were set to others. No worker reads it: recovery begins with the tables of the state, and only a replay of the past with this.';
+COMMENT ON COLUMN exchange.replay_marks.sequence IS 'The command; 0 for the engine before the first one.';
+COMMENT ON COLUMN exchange.replay_marks.at IS 'Its time.';
+COMMENT ON COLUMN exchange.replay_marks.event_hash IS 'The engine''s running hash over all events up to there.';
+COMMENT ON COLUMN exchange.replay_marks.maximum_open_orders IS 'The bound under which the commands after it are executed.';
+COMMENT ON COLUMN exchange.replay_marks.maximum_price_levels IS 'The bound under which the commands after it are executed.';
+COMMENT ON COLUMN exchange.replay_marks.maximum_positions IS 'The bound under which the commands after it are executed.';
+COMMENT ON COLUMN exchange.replay_marks.client_order_window IS 'For how many commands a client order id is remembered by the engine after it.';
+COMMENT ON COLUMN exchange.replay_marks.parts IS 'How many rows of exchange.replay_mark_parts it has.';
+
+CREATE TABLE exchange.replay_mark_parts (
+    sequence bigint NOT NULL REFERENCES exchange.replay_marks ON DELETE CASCADE,
+    part     integer NOT NULL,
+    checksum bigint NOT NULL,
+    records  bytea NOT NULL,
+    PRIMARY KEY (sequence, part)
+);
+-- They are compact already: do not spend time on compressing them.
+ALTER TABLE exchange.replay_mark_parts ALTER COLUMN records SET STORAGE EXTERNAL;
+COMMENT ON TABLE exchange.replay_mark_parts IS 'The records that the engines of exchange.replay_marks are made of.';
+COMMENT ON COLUMN exchange.replay_mark_parts.sequence IS 'Of which mark.';
+COMMENT ON COLUMN exchange.replay_mark_parts.part IS 'Its place among the parts, from 0.';
+COMMENT ON COLUMN exchange.replay_mark_parts.checksum IS 'CRC-32C of records.';
+COMMENT ON COLUMN exchange.replay_mark_parts.records IS 'Records, encoded one after the other: see matcher/src/record.rs.';
+
+CREATE FUNCTION exchange.keep_mark(sequence bigint DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'keep_mark_wrapper';
+COMMENT ON FUNCTION exchange.keep_mark(bigint) IS
+    'Keeps the engine as it was after a command, by default the last one that the tables show, in exchange.replay_marks, so that exchange.order_history() and exchange.replay_check() can begin there; returns the command. It executes the journal from the mark before, and compares the hashes of all rows on the way; where there is a mark already it does nothing. A ROLLBACK undoes it. Errors: 22023 (below 1), 25006 (on a standby), 55000 (not in the journal yet), XX001 (the journal, or the mark before, is damaged).';
+
+CREATE FUNCTION exchange.replay_check(from_sequence bigint DEFAULT NULL, to_sequence bigint DEFAULT NULL)
+RETURNS TABLE (
+    checked        text,
+    first_sequence bigint,
+    last_sequence  bigint,
+    commands       bigint,
+    checksum_ok    boolean,
+    recorded_hash  bigint,
+    computed_hash  bigint,
+    is_sound       boolean,
+    problem        text)
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000000 ROWS 1000
+AS 'MODULE_PATHNAME', 'replay_check_wrapper';
+COMMENT ON FUNCTION exchange.replay_check(bigint, bigint) IS
+    'Executes the journal again, in an engine of its own, and compares: a row for each row of the journal that has commands from from_sequence (by default 1) to to_sequence (by default the last one), both included, in their order. checked: ''journal'', for a row of it, or for commands that no row has; ''mark'', for a mark of exchange.replay_marks on the way, compared record by record; ''tables'', where the replay comes to the command that the tables show: accounts, money, positions, limits, orders and all else that the engine knows, compared record by record. first_sequence, last_sequence: the commands that it is about. commands: how many the row has. checksum_ok: whether the checksum is that of the commands. recorded_hash: the running hash of events as the row (mark, tables) says; computed_hash: as the replay came to it, NULL where it was not executed. is_sound: whether all agrees; else problem says what does not. It begins at the last mark before from_sequence, and reports rows before that only where they are not sound. Where it cannot go on (a row is missing, damaged or cannot be executed), it looks at checksums alone until there is a mark to go on from. Errors: 22023 (from_sequence below 1, or after to_sequence), 55000 (to_sequence is not in the journal yet).';
+
+-- The life of an order.
+
+CREATE TYPE exchange.order_event AS ENUM
+    ('placed', 'rejected', 'rested', 'trade', 'reduced', 'replaced', 'replace_rejected', 'refilled', 'triggered',
+     'stop_moved', 'cancelled', 'expired', 'bust');
+COMMENT ON TYPE exchange.order_event IS
+    'What can happen to an order. placed: it was sent. rejected: it was declined. rested: it, or what was left of it, waits from here on. trade: it traded. reduced: it became smaller, and kept its place. replaced: it was taken out to be entered anew; what comes of it follows. replace_rejected: it stays as it was, because what it was to be replaced by was declined. refilled: an iceberg order shows its next part. triggered: a stop order was reached; what comes of it follows. stop_moved: the stop price of a trailing stop followed the market. cancelled, expired: it, or what was left of it, is finished. bust: a trade of it was cancelled.';
+
+CREATE FUNCTION exchange.order_history(order_id bigint)
+RETURNS TABLE (
+    sequence           bigint,
+    at                 timestamptz,
+    event              exchange.order_event,
+    price              numeric,
+    quantity           bigint,
+    remaining_quantity bigint,
+    stop_price         numeric,
+    trade_id           bigint,
+    liquidity          exchange.liquidity,
+    reason             text)
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000000 ROWS 10
+AS 'MODULE_PATHNAME', 'order_history_wrapper';
+COMMENT ON FUNCTION exchange.order_history(bigint) IS
+    'Everything that happened to an order, in its order, with the command and the time of each: what the tables show of an order is where it came to, this is how. price: as it was sent (NULL where it was left open), the limit price that it rests or rested at, the price of a trade. quantity: of placed and replaced the whole, what has traded included; of a trade or bust, what traded; of reduced, by how much; of refilled, what it displays now; of cancelled and expired, what was taken out. remaining_quantity: what still waits after it. stop_price: of stop_moved. trade_id: see exchange.trades. liquidity: of a trade. reason: the reject or cancel reason. It executes the journal again from the last mark (exchange.keep_mark()) before the order was placed to its end, or to what the tables show while it is open. Rows for an order that the caller may see in exchange.orders; none for any other. Errors: 22004 (NULL), XX001 (the journal is damaged).';
+
+-- Under which bounds the journal was written is not known from before: under those in force, as long
+-- as nobody set others.
+INSERT INTO exchange.replay_marks
+SELECT 0, timestamptz '2000-01-01 00:00Z', 0, maximum_open_orders, maximum_price_levels, maximum_positions,
+       client_order_window, 0
+FROM exchange.engine_state;
+
 REVOKE EXECUTE ON FUNCTION
     exchange.order_book_at(text, timestamptz, integer),
-    exchange.order_book_at(text, bigint, integer)
+    exchange.order_book_at(text, bigint, integer),
+    exchange.keep_mark(bigint),
+    exchange.replay_check(bigint, bigint),
+    exchange.order_history(bigint)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     exchange.order_book_at(text, timestamptz, integer),
     exchange.order_book_at(text, bigint, integer)
 TO PUBLIC, exchange_admin;
+GRANT EXECUTE ON FUNCTION exchange.order_history(bigint)
+TO exchange_trader, exchange_analyst, exchange_reporter, exchange_admin;
+GRANT EXECUTE ON FUNCTION exchange.replay_check(bigint, bigint) TO exchange_reporter, exchange_admin;
+GRANT EXECUTE ON FUNCTION exchange.keep_mark(bigint) TO exchange_admin;
+GRANT SELECT ON exchange.replay_marks, exchange.replay_mark_parts TO exchange_reporter, exchange_admin;
+SELECT pg_catalog.pg_extension_config_dump('exchange.replay_marks', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.replay_mark_parts', '');
+-- the past on request: end
 
 -- Retention: the tables that only grow are partitioned by day. Those of before are the first partition of
 -- each, with all that was until now: no row is moved. What names them is made anew, of the new ones.
@@ -245,6 +351,30 @@ SELECT pg_catalog.pg_extension_config_dump('exchange.archived_days', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.archived_files', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.archived_last_trades', '');
 
+CREATE FUNCTION exchange.day_bounds(of_table regclass)
+RETURNS TABLE (partition regclass, begins_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+-- Bounds are read as they are written.
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO'
+SET timezone = 'UTC'
+AS $$
+    SELECT p.oid,
+           CASE WHEN b.bounds[1] = 'MINVALUE' THEN timestamptz '-infinity'
+                WHEN b.bounds[1] ~ '^-?[0-9]+$' THEN e.epoch + b.bounds[1]::bigint * e.unit
+                ELSE b.bounds[1]::timestamptz END,
+           CASE WHEN b.bounds[2] ~ '^-?[0-9]+$' THEN e.epoch + b.bounds[2]::bigint * e.unit
+                ELSE b.bounds[2]::timestamptz END
+    FROM pg_inherits AS i
+    JOIN pg_class AS p ON p.oid = i.inhrelid
+    CROSS JOIN LATERAL regexp_match(
+        pg_get_expr(p.relpartbound, p.oid), 'FROM \(''?([^'')]+)''?\) TO \(''?([^'')]+)''?\)$') AS b (bounds)
+    CROSS JOIN (SELECT timestamptz '2000-01-01 00:00Z' AS epoch, interval '1 microsecond' AS unit) AS e
+    WHERE i.inhparent = of_table AND b.bounds IS NOT NULL
+$$;
+COMMENT ON FUNCTION exchange.day_bounds(regclass) IS
+    'The partitions by day of a table, and from when to before when each of them goes: what exchange.day_partitions() shows of all. Nothing for another table.';
+
 CREATE FUNCTION exchange.day_partitions()
 RETURNS TABLE (
     table_name text,
@@ -254,28 +384,15 @@ RETURNS TABLE (
     rows       bigint,
     bytes      bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
--- Bounds are read as they are written.
 SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO'
-SET timezone = 'UTC'
 AS $$
-    SELECT t.relname, p.relname, v.begins_at, v.ends_at, greatest(p.reltuples, 0)::bigint, pg_total_relation_size(p.oid)
+    SELECT t.relname, p.relname, b.begins_at, b.ends_at, greatest(p.reltuples, 0)::bigint, pg_total_relation_size(p.oid)
     FROM pg_class AS t
-    JOIN pg_inherits AS i ON i.inhparent = t.oid
-    JOIN pg_class AS p ON p.oid = i.inhrelid
-    CROSS JOIN LATERAL regexp_match(
-        pg_get_expr(p.relpartbound, p.oid), 'FROM \(''?([^'')]+)''?\) TO \(''?([^'')]+)''?\)$') AS b (bounds)
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN b.bounds[1] = 'MINVALUE' THEN timestamptz '-infinity'
-                    WHEN t.relname = 'journal' THEN e.epoch + b.bounds[1]::bigint * e.unit
-                    ELSE b.bounds[1]::timestamptz END AS begins_at,
-               CASE WHEN t.relname = 'journal' THEN e.epoch + b.bounds[2]::bigint * e.unit
-                    ELSE b.bounds[2]::timestamptz END AS ends_at
-        FROM (SELECT timestamptz '2000-01-01 00:00Z' AS epoch, interval '1 microsecond' AS unit) AS e
-    ) AS v
+    CROSS JOIN LATERAL exchange.day_bounds(t.oid) AS b
+    JOIN pg_class AS p ON p.oid = b.partition
     WHERE t.relnamespace = 'exchange'::regnamespace
       AND t.relname IN ('journal', 'market_data', 'trades', 'executions', 'finished_orders')
-    ORDER BY v.begins_at, t.relname
+    ORDER BY b.begins_at, t.relname
 $$;
 COMMENT ON FUNCTION exchange.day_partitions() IS
     'The partitions by day of exchange.journal, market_data, trades, executions and finished_orders, oldest first: from when to before when each of them goes (that of the version without partitions from -infinity on), how many rows it has by the last ANALYZE or VACUUM (0 before), and how many bytes with its indexes.';
@@ -294,7 +411,7 @@ DECLARE
         SELECT c.relname FROM pg_class AS c
         WHERE c.oid = of_table AND c.relnamespace = 'exchange'::regnamespace);
     day CONSTANT date := (at AT TIME ZONE current_setting('exchange.time_zone'))::date;
-    there text;
+    there regclass;
     begins_at timestamptz;
     ends_at timestamptz;
     made text;
@@ -326,16 +443,16 @@ BEGIN
 
     -- One at a time; who reads or writes is not held up.
     EXECUTE format('LOCK TABLE ONLY exchange.%I IN SHARE UPDATE EXCLUSIVE MODE', of_name);
-    SELECT p.partition INTO there FROM exchange.day_partitions() AS p
-    WHERE p.table_name = of_name AND p.begins_at <= at AND at < p.ends_at;
+    SELECT p.partition INTO there FROM exchange.day_bounds(of_table) AS p
+    WHERE p.begins_at <= at AND at < p.ends_at;
     IF FOUND THEN
-        RETURN format('exchange.%I', there)::regclass;
+        RETURN there;
     END IF;
     -- Where exchange.time_zone was another one, a day may be there in part.
     SELECT greatest(exchange.midnight(day), max(p.ends_at) FILTER (WHERE p.ends_at <= at)),
            least(exchange.midnight(day + 1), min(p.begins_at) FILTER (WHERE p.begins_at > at))
     INTO begins_at, ends_at
-    FROM exchange.day_partitions() AS p WHERE p.table_name = of_name;
+    FROM exchange.day_bounds(of_table) AS p;
     LOOP
         made := format('%s_%s%s', of_name, to_char(day, 'YYYYMMDD'), CASE WHEN of_day > 1 THEN '_' || of_day END);
         EXIT WHEN to_regclass(format('exchange.%I', made)) IS NULL;
@@ -387,7 +504,7 @@ DECLARE
     closed exchange.closed_days;
     last exchange.closed_days;
     earlier date;
-    found record;
+    obstacle record;
 BEGIN
     SELECT d.* INTO closed FROM exchange.closed_days AS d WHERE d.trade_date = day;
     IF NOT FOUND THEN
@@ -396,9 +513,9 @@ BEGIN
         RETURN;
     END IF;
     SELECT format('Trade date %s was archived at %s by %s, into %s.', d.trade_date, d.archived_at, d.archived_by, d.folder) AS detail
-    INTO found FROM exchange.archived_days AS d WHERE d.trade_date = day;
+    INTO obstacle FROM exchange.archived_days AS d WHERE d.trade_date = day;
     IF FOUND THEN
-        RETURN QUERY SELECT 'the day is archived already', found.detail, format('SELECT * FROM exchange.archived_files WHERE trade_date = %L;', day);
+        RETURN QUERY SELECT 'the day is archived already', obstacle.detail, format('SELECT * FROM exchange.archived_files WHERE trade_date = %L;', day);
         RETURN;
     END IF;
     SELECT min(d.trade_date) INTO earlier FROM exchange.closed_days AS d
@@ -412,39 +529,39 @@ BEGIN
     SELECT format('%s of its obligations are %s, the first of account %s in %s, due on %s.', count(*),
                   string_agg(DISTINCT o.status::text, ' or '), (array_agg(o.account_id ORDER BY o.account_id, o.symbol))[1],
                   (array_agg(o.symbol ORDER BY o.account_id, o.symbol))[1], min(o.settlement_date)) AS detail
-    INTO found FROM exchange.settlement_obligations AS o
+    INTO obstacle FROM exchange.settlement_obligations AS o
     WHERE o.trade_date = day AND o.status <> 'settled' HAVING count(*) > 0;
     IF FOUND THEN
-        RETURN QUERY SELECT 'the day is not settled', found.detail,
+        RETURN QUERY SELECT 'the day is not settled', obstacle.detail,
             'exchange.settle_obligations() notes what has settled, failed obligations too.';
     END IF;
 
     SELECT d.* INTO last FROM exchange.closed_days AS d ORDER BY d.trade_date DESC LIMIT 1;
-    SELECT b.trade_id, b.busted_at INTO found FROM exchange.busted_trades AS b
+    SELECT b.trade_id, b.busted_at INTO obstacle FROM exchange.busted_trades AS b
     WHERE b.trade_id <= closed.last_trade_id AND b.busted_at >= last.ends_at ORDER BY b.trade_id LIMIT 1;
     IF FOUND THEN
         RETURN QUERY SELECT 'a bust of the day is of a date that is not closed',
-            format('Trade %s was busted at %s, and the last date that is closed is %s.', found.trade_id, found.busted_at, last.trade_date),
+            format('Trade %s was busted at %s, and the last date that is closed is %s.', obstacle.trade_id, obstacle.busted_at, last.trade_date),
             'Close the date of the bust first: its movements are reckoned from the executions.';
     END IF;
 
-    SELECT s.published, s.projected, s.durable INTO found FROM exchange.statistics() AS s
+    SELECT s.published, s.projected, s.durable INTO obstacle FROM exchange.statistics() AS s
     WHERE least(s.published, s.projected, s.durable) < closed.last_sequence;
     IF FOUND THEN
         RETURN QUERY SELECT 'the workers are not past the day',
-            format('The day ends with command %s; durable is %s, projected %s, published %s.', closed.last_sequence, found.durable, found.projected, found.published),
+            format('The day ends with command %s; durable is %s, projected %s, published %s.', closed.last_sequence, obstacle.durable, obstacle.projected, obstacle.published),
             'Wait until they are, or look at exchange.status for why they are not.';
     END IF;
 
     SELECT format('Partition %s of the consumer "%s" of %s is acknowledged up to command %s, and there are events up to %s.',
-                  p.partition, p.name, p.owner, p.acknowledged, e.last_sequence) AS detail, p.name INTO found
+                  p.partition, p.name, p.owner, p.acknowledged, e.last_sequence) AS detail, p.name INTO obstacle
     FROM (SELECT max(m.last_sequence) AS last_sequence FROM exchange.market_data AS m
           WHERE m.first_at < closed.ends_at) AS e
     JOIN exchange.consumer_partitions AS p ON p.acknowledged < e.last_sequence
     ORDER BY p.acknowledged, p.name, p.partition LIMIT 1;
     IF FOUND THEN
-        RETURN QUERY SELECT 'a consumer has not acknowledged the day', found.detail,
-            format('Wait for it, or give it up with SELECT exchange.drop_consumer(%L); by its owner.', found.name);
+        RETURN QUERY SELECT 'a consumer has not acknowledged the day', obstacle.detail,
+            format('Wait for it, or give it up with SELECT exchange.drop_consumer(%L); by its owner.', obstacle.name);
     END IF;
 END
 $$;
@@ -1897,7 +2014,7 @@ COMMENT ON FUNCTION exchange.journal_commands(bigint, bigint, bigint) IS
     'The commands of the journal from one sequence to another, both included, as exchange.decode_journal() returns them; with of_order only those that name that order: that placed, changed or cancelled it. Commands that concern it without naming it (a mass cancel, the end of a session or of a day) are not among them. Errors: 22004 (a sequence is NULL), 22023 (to_sequence is before from_sequence), 55000 (some of them were archived, see exchange.archive_day()), XX001 (a damaged or missing row).';
 
 REVOKE EXECUTE ON FUNCTION
-    exchange.day_partitions(), exchange.add_day(regclass, timestamptz), exchange.archive_refusal(date),
+    exchange.day_bounds(regclass), exchange.day_partitions(), exchange.add_day(regclass, timestamptz), exchange.archive_refusal(date),
     exchange.archive_day(date, text), exchange.compress_file(text),
     exchange.is_kept(timestamptz), exchange.events_are_kept(bigint), exchange.commands_are_kept(bigint),
     exchange.executions_are_kept(bigint), exchange.busts_are_kept(timestamptz, timestamptz),
@@ -1907,11 +2024,11 @@ GRANT EXECUTE ON FUNCTION
     exchange.is_kept(timestamptz), exchange.events_are_kept(bigint), exchange.commands_are_kept(bigint),
     exchange.executions_are_kept(bigint), exchange.busts_are_kept(timestamptz, timestamptz)
 TO PUBLIC;
-GRANT EXECUTE ON FUNCTION exchange.day_partitions(), exchange.archive_refusal(date) TO exchange_reporter;
+GRANT EXECUTE ON FUNCTION exchange.day_bounds(regclass), exchange.day_partitions(), exchange.archive_refusal(date) TO exchange_reporter;
 GRANT EXECUTE ON FUNCTION exchange.executions_after(bigint, integer), exchange.busts_since(timestamptz)
 TO exchange_trader, exchange_analyst, exchange_reporter;
 GRANT EXECUTE ON FUNCTION
-    exchange.day_partitions(), exchange.add_day(regclass, timestamptz), exchange.archive_refusal(date),
+    exchange.day_bounds(regclass), exchange.day_partitions(), exchange.add_day(regclass, timestamptz), exchange.archive_refusal(date),
     exchange.archive_day(date, text), exchange.compress_file(text),
     exchange.is_kept(timestamptz), exchange.events_are_kept(bigint), exchange.commands_are_kept(bigint),
     exchange.executions_are_kept(bigint), exchange.busts_are_kept(timestamptz, timestamptz),

@@ -106,7 +106,8 @@ fn functions_are_not_marked_as_what_they_are_not() {
          WHERE pronamespace = 'exchange'::regnamespace
            AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'c')
            AND proname NOT IN ('function_signatures', 'checksum', 'decode_journal', 'journal_commands',
-                               'events_after', 'quote_history', 'depth_history', 'order_book_at')
+                               'events_after', 'quote_history', 'depth_history', 'order_book_at',
+                               'order_history', 'replay_check', 'keep_mark')
            AND (provolatile <> 'v' OR proparallel <> 'u' OR proisstrict OR prosecdef)",
     );
     assert!(wrong.is_empty(), "{wrong:#?}");

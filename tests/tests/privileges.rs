@@ -85,6 +85,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("audit_trails", Circle::Reporters),
     ("check_day", Circle::Reporters),
     ("archive_refusal", Circle::Reporters),
+    ("day_bounds", Circle::Reporters),
     ("day_partitions", Circle::Reporters),
     ("check_journal", Circle::Reporters),
     ("check_period", Circle::Reporters),
@@ -116,6 +117,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("fetch_events", Circle::TradersAndWatchers),
     ("find_consumer", Circle::TradersAndWatchers),
     ("leave_consumer", Circle::TradersAndWatchers),
+    ("order_history", Circle::TradersAndWatchers),
     ("cancel_client_order", Circle::Traders),
     ("cancel_on_disconnect", Circle::Traders),
     ("cancel_order", Circle::Traders),
@@ -128,6 +130,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("replace_order", Circle::Traders),
     ("decode_journal", Circle::Reporters),
     ("journal_commands", Circle::Reporters),
+    ("replay_check", Circle::Reporters),
     ("add_day", Circle::Admins),
     ("archive_day", Circle::Admins),
     ("compress_file", Circle::Admins),
@@ -144,6 +147,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("drop_copy_publication", Circle::Admins),
     ("function_signatures", Circle::Admins),
     ("halt_instrument", Circle::Admins),
+    ("keep_mark", Circle::Admins),
     ("open_account", Circle::Admins),
     ("open_market", Circle::Admins),
     ("register_participant", Circle::Admins),
@@ -222,6 +226,8 @@ const RELATIONS: &[(&str, Circle)] = &[
     ("drop_copies", Circle::Reporters),
     ("engine_state", Circle::Reporters),
     ("journal", Circle::Reporters),
+    ("replay_mark_parts", Circle::Reporters),
+    ("replay_marks", Circle::Reporters),
 ];
 
 /// The tables that are edited by hand, by admins alone. Nobody may empty them with TRUNCATE.

@@ -500,6 +500,15 @@ fn a_day_leaves_as_a_whole_and_can_be_read_again() {
 fn a_day_stays_as_long_as_anything_needs_it() {
     let mut archive = Archive::new(&[]);
     let folder = archive.folder.clone();
+    let (_, other) = archive.venue.broker();
+    advance(&mut archive.session, &format!("{} 09:30", DATES[0]));
+    archive.session.run(&format!(
+        "SELECT exchange.open_market();
+         SELECT exchange.place_order('{0}', 'buy', 10, 5);
+         SELECT exchange.place_order('{0}', 'sell', 10, 5, account_id => {other});
+         SELECT exchange.close_market()",
+        archive.symbol
+    ));
     archive.trade(DATES[0]);
     let detail = archive.refusal(DATES[0], "55000", "the day is not closed");
     assert!(detail.contains(DATES[0]), "{detail}");

@@ -147,8 +147,7 @@ impl Desk {
         let is_early =
             when == AnswerWhen::Matched || cfg!(feature = "canary-early-acknowledgement");
         self.mailbox.phase() == Phase::Answered
-            && (is_early
-                || self.venue.shared.control.durable.get() >= self.mailbox.last_sequence())
+            && (is_early || self.venue.shared.control.durable.get() >= self.mailbox.last_sequence())
     }
 
     fn wait(&self, started: Instant, when: AnswerWhen, entered_before: usize) {

@@ -1,10 +1,10 @@
 //! Following the commands: from the ring as long as it holds them, else from the journal.
 
 use matcher::engine::PREFETCH_BATCH;
-use matcher::{Command, Engine, Event, Outcome, Sequence, Stamp};
+use matcher::{Command, Engine, Event, Outcome, Sequence, Stamp, View};
 
-use super::journal::{self, Batch, Batches};
 use super::fault::Fault;
+use super::journal::{self, Batch, Batches};
 use super::transaction;
 use crate::shared::Shared;
 
@@ -80,6 +80,14 @@ impl Follower {
             if stamp.sequence != self.sequence() + 1 {
                 let what =
                     format!("command {} comes after command {}", stamp.sequence, self.sequence());
+                return Err(Fault::of_replay(batch.row, what));
+            }
+            if stamp.time_us < self.engine.counters().time_us {
+                let what = format!("command {} is earlier than the one before", stamp.sequence);
+                return Err(Fault::of_replay(batch.row, what));
+            }
+            if *command != Command::AdvanceClock && self.engine.next_due_us() <= stamp.time_us {
+                let what = format!("command {} comes before what was due", stamp.sequence);
                 return Err(Fault::of_replay(batch.row, what));
             }
             if let Err(refusal) = self.engine.check(command) {

@@ -114,6 +114,18 @@ const ROWS_AFTER: &str = "
     ORDER BY first_sequence
     LIMIT 64";
 
+/// The row of a command and those after it, some of them, whatever is wrong with them; none after
+/// the last one. In a transaction.
+pub fn rows_from(sequence: Sequence) -> Result<Vec<Row>, pgrx::spi::SpiError> {
+    let from_us = row_of(sequence)?.map_or(i64::MIN, |row| row.first_time_us);
+    let of_day = read_rows(sequence, from_us, from_us.saturating_add(LONG_DAY_US))?;
+    if of_day.iter().any(|row| row.first_sequence >= sequence) {
+        return Ok(of_day);
+    }
+    // What comes next may be of a later day than that.
+    read_rows(sequence, from_us, i64::MAX)
+}
+
 /// The next commands after `sequence`, some rows of them; none if there are none. In a
 /// transaction.
 pub fn read_after(sequence: Sequence) -> Result<Batches, Fault> {
@@ -193,30 +205,41 @@ impl Batches {
     }
 }
 
-struct Row {
-    first_sequence: Sequence,
-    last_sequence: Sequence,
+/// A row as it stands there.
+pub struct Row {
+    /// Of the first command.
+    pub first_sequence: Sequence,
+    /// Of the last one, as the row says.
+    pub last_sequence: Sequence,
     first_time_us: i64,
-    event_hash: u64,
+    /// The running hash over all events up to its end, as the row says.
+    pub event_hash: u64,
     checksum: i64,
     commands: Vec<u8>,
 }
 
 impl Row {
+    /// Whether the checksum is that of the commands.
+    pub fn is_whole(&self) -> bool {
+        i64::from(crc32c::crc32c(&self.commands)) == self.checksum
+    }
+
     /// The commands from `next` on.
     fn batch(&self, next: Sequence) -> Result<Batch, Fault> {
         if self.first_sequence > next {
             let what = format!("the next row begins with command {}", self.first_sequence);
             return Err(Fault::of_missing_row(next, what));
         }
-        let mut commands = self.decode().map_err(|what| Fault::of_row(self.first_sequence, what))?;
+        let mut commands =
+            self.decode().map_err(|what| Fault::of_row(self.first_sequence, what))?;
         // Not more than there are: they were counted.
         commands.drain(..(next - self.first_sequence) as usize);
         Ok(Batch { row: self.first_sequence, commands, event_hash: self.event_hash })
     }
 
-    fn decode(&self) -> Result<Vec<(Stamp, Command)>, String> {
-        if i64::from(crc32c::crc32c(&self.commands)) != self.checksum {
+    /// Its commands, if it is what it says.
+    pub fn decode(&self) -> Result<Vec<(Stamp, Command)>, String> {
+        if !self.is_whole() {
             return Err("its checksum differs".to_owned());
         }
         let first = Stamp { sequence: self.first_sequence, time_us: self.first_time_us };
@@ -224,7 +247,9 @@ impl Row {
         for command in decode(first, &self.commands) {
             commands.push(command?);
         }
-        if self.first_sequence.checked_add(commands.len() as u64) != self.last_sequence.checked_add(1) {
+        if self.first_sequence.checked_add(commands.len() as u64)
+            != self.last_sequence.checked_add(1)
+        {
             return Err(format!(
                 "it has {} commands, and says that they go to command {}",
                 commands.len(),

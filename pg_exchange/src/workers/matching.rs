@@ -13,6 +13,7 @@ use pgrx::pg_sys;
 use super::directory::{self, Roles};
 use super::fault::Fault;
 use super::follower::Follower;
+use super::marks::Records;
 use super::patience::Patience;
 use super::progress::Progress;
 use super::projection::Projection;
@@ -44,7 +45,9 @@ pub fn run(post: Post) -> ! {
     post.set_state(WorkerState::Recovering);
     let failed_at = post.shared.control.executing();
     if failed_at != 0 {
-        post.halt(&Fault::from(format!("the matcher failed while it executed command {failed_at}")));
+        post.halt(&Fault::from(format!(
+            "the matcher failed while it executed command {failed_at}"
+        )));
     }
     let mut matching = if post.shared.control.is_following() {
         Matching::new(post, standby::follow(post))
@@ -180,9 +183,15 @@ fn settle_bounds(post: Post) {
     // record, so that other ones can be set.
     let fits = one_moment(|| recovery::load(settings, &mut Progress::begin(post)));
     let Some(fits) = fits else { post.close_venue() };
-    post.or_halt(fits.map(|_| ()));
+    let records = Records::of(&post.or_halt(fits).engine);
     projection.bounds = settings;
-    transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
+    let written = transaction(|| {
+        projection.write()?;
+        // Who replays the journal has to know from where on they hold.
+        records.keep(settings);
+        Some(())
+    });
+    written.unwrap_or_else(|| post.close_venue());
 }
 
 /// The engine as it was after the last command that was executed: from the tables, the

@@ -14,7 +14,8 @@ const STRIDE: u64 = 16_384;
 /// The recovery of a worker.
 pub struct Progress {
     worker: &'static str,
-    shown: &'static Recovery,
+    /// `None` for nobody to see.
+    shown: Option<&'static Recovery>,
     began: Instant,
     loaded: Instant,
     /// When a line was last written.
@@ -30,7 +31,15 @@ impl Progress {
         let now = Instant::now();
         let shown = post.shared.recovery(post.role);
         shown.begin(now_us());
+        let shown = Some(shown);
         let (worker, from, end) = (post.role.name(), 0, 0);
+        Self { worker, shown, began: now, loaded: now, logged: now, open_orders: 0, from, end }
+    }
+
+    /// Somebody reads the tables who is no worker.
+    pub fn unseen() -> Self {
+        let now = Instant::now();
+        let (worker, shown, from, end) = ("", None, 0, 0);
         Self { worker, shown, began: now, loaded: now, logged: now, open_orders: 0, from, end }
     }
 
@@ -38,8 +47,10 @@ impl Progress {
     #[inline]
     pub fn count_open_order(&mut self) {
         self.open_orders += 1;
-        if self.open_orders.is_multiple_of(STRIDE) {
-            self.shown.set_open_orders(self.open_orders);
+        if self.open_orders.is_multiple_of(STRIDE)
+            && let Some(shown) = self.shown
+        {
+            shown.set_open_orders(self.open_orders);
             let open_orders = self.open_orders;
             self.log(|| format!("reading the tables: {open_orders} open orders so far"));
         }
@@ -49,13 +60,16 @@ impl Progress {
     pub fn replay(&mut self, from: Sequence, end: Sequence) {
         self.loaded = Instant::now();
         (self.from, self.end) = (from, end);
-        self.shown.set_open_orders(self.open_orders);
-        self.shown.replay(from, end, now_us());
+        if let Some(shown) = self.shown {
+            shown.set_open_orders(self.open_orders);
+            shown.replay(from, end, now_us());
+        }
     }
 
     /// The engine has come so far.
     pub fn set_sequence(&mut self, sequence: Sequence) {
-        self.shown.set_sequence(sequence);
+        let Some(shown) = self.shown else { return };
+        shown.set_sequence(sequence);
         let (end, rate) = (self.end, per_second(sequence - self.from, self.loaded.elapsed()));
         self.log(|| {
             format!("replaying the journal: command {sequence} of {end}, {rate:.0} commands/s")
@@ -64,7 +78,8 @@ impl Progress {
 
     /// It has come to the end.
     pub fn end(self) {
-        self.shown.end(now_us());
+        let Some(shown) = self.shown else { return };
+        shown.end(now_us());
         let replayed = self.end.saturating_sub(self.from);
         pgrx::log!(
             "exchange {}: ready at command {}: {} open orders read in {} ms, {replayed} commands \

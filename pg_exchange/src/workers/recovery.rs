@@ -72,7 +72,8 @@ impl Bounds {
         Self::of_tables().unwrap_or_else(Self::of_settings)
     }
 
-    fn limits(&self) -> Limits {
+    /// As an engine takes them.
+    pub fn limits(&self) -> Limits {
         Limits {
             maximum_open_orders: self.open_orders,
             maximum_price_levels: self.price_levels,

@@ -67,6 +67,7 @@ fn a_reporting_database_keeps_what_the_venue_archives() {
     ));
     reports.wait_until_caught_up(&venue, &[]);
     let mut session = reports.session();
+    session.run("SET timezone = 'America/New_York'");
     for (table, rows) in before {
         let mut kept = session.rows(&all(table));
         kept.sort();
@@ -75,7 +76,6 @@ fn a_reporting_database_keeps_what_the_venue_archives() {
         assert_eq!(kept, rows, "{table}");
     }
     // It answers what the venue does not any more.
-    session.run("SET timezone = 'America/New_York'");
     let question = "SELECT count(*) FROM exchange.trade_history('2026-11-23', '2026-11-24')";
     assert_eq!(session.number(question), 4);
     assert_eq!(publisher.failure(question).code, "55000");

@@ -6,7 +6,7 @@ use super::subscriber::Subscriber;
 use venue::cluster::{DATABASE, SUPERUSER};
 
 /// Tables that reporting databases do not get.
-const NOT_FOR_REPORTS: [&str; 9] = [
+const NOT_FOR_REPORTS: [&str; 11] = [
     // Where the files are of what the venue has dropped, and the last trades in them: what a reporting
     // database keeps.
     "archived_days",
@@ -16,6 +16,9 @@ const NOT_FOR_REPORTS: [&str; 9] = [
     "journal",
     // Every public event, the same.
     "market_data",
+    // Where a replay of the journal can begin.
+    "replay_mark_parts",
+    "replay_marks",
     // What retries are answered, for a while.
     "client_orders",
     // Where those who read the public events of this server are.
