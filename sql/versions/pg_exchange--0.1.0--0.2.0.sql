@@ -6,19 +6,33 @@
 \echo Use "ALTER EXTENSION pg_exchange UPDATE" to load this file. \quit
 
 -- Completeness
-CREATE MATERIALIZED VIEW exchange.complete_since AS
-    SELECT statement_timestamp() AS complete_since
-WITH NO DATA;
-COMMENT ON MATERIALIZED VIEW exchange.complete_since IS
-    'Since when the tables of the exchange are all there: since the first command, or since the end of pg_restore. As long as it is not filled and there are rows in the tables, the exchange is closed: they are being restored.';
-COMMENT ON COLUMN exchange.complete_since.complete_since IS 'Since when.';
-
-SELECT pg_catalog.pg_extension_config_dump('exchange.complete_since', '');
+CREATE FUNCTION exchange.mark_complete()
+RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    CREATE MATERIALIZED VIEW exchange.complete_since AS
+        SELECT statement_timestamp() AS complete_since;
+    COMMENT ON MATERIALIZED VIEW exchange.complete_since IS
+        'Since when the tables of the exchange are all there: since its first command, or since the end of pg_restore. As long as there are rows in the tables and this is not filled, the exchange is closed: see docs/backups.md.';
+    COMMENT ON COLUMN exchange.complete_since.complete_since IS 'Since when.';
+    GRANT SELECT ON exchange.complete_since TO exchange_reporter, exchange_admin;
+    -- It goes with the extension.
+    ALTER MATERIALIZED VIEW exchange.complete_since DEPENDS ON EXTENSION pg_exchange;
+END
+$$;
+COMMENT ON FUNCTION exchange.mark_complete() IS
+    'Makes exchange.complete_since, which says that all tables of the exchange are there. The exchange calls it with its first command. Error: 42P07 (it is there already; to fill it, REFRESH it).';
+REVOKE EXECUTE ON FUNCTION exchange.mark_complete() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION exchange.mark_complete() TO exchange_admin;
 DO $$
 BEGIN
     -- Nothing is being restored here: what there is, is all.
     IF EXISTS (SELECT FROM exchange.engine_state) THEN
-        REFRESH MATERIALIZED VIEW exchange.complete_since;
+        PERFORM exchange.mark_complete();
+        ALTER EXTENSION pg_exchange DROP MATERIALIZED VIEW exchange.complete_since;
     END IF;
 END
 $$;
