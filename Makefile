@@ -10,6 +10,8 @@ SHELL := /bin/bash
 PG_CONFIG ?= pg_config
 # For the day of the demo, such as DAY='--seed 7 --commands 200000'.
 DAY ?=
+# For the torture, such as TORTURE='--seconds 3600 --seed 7'.
+TORTURE ?=
 
 # Made only when a recipe needs them: before the packages are installed there is no pg_config.
 PG_CONFIG_PATH = $$(command -v '$(PG_CONFIG)')
@@ -34,6 +36,10 @@ test: install ## run every test
 	@PG_CONFIG='$(PG_CONFIG)' scripts/install-packages test
 	@PG_CONFIG="$(PG_CONFIG_PATH)" PGRX_PG_CONFIG_PATH="$(PG_CONFIG_PATH)" \
 		scripts/run-tests $(FEATURES)
+
+.PHONY: torture
+torture: install ## kill, stop, fill and cut for five minutes (TORTURE='--seconds 3600' for an hour), and audit
+	@PG_CONFIG="$(PG_CONFIG_PATH)" PGRX_PG_CONFIG_PATH="$(PG_CONFIG_PATH)" scripts/torture $(TORTURE)
 
 .PHONY: bench
 bench: install ## measure the engine alone, the feed, and the exchange as its clients see it

@@ -53,13 +53,18 @@ impl fmt::Display for Verdict {
 /// Audits an exchange at rest: all cursors have met, see [`settle`]. The session is a
 /// superuser's, and what it has changed in its transaction is looked at as if it were there.
 pub fn audit(session: &mut Session, clients: &[Memory]) -> Verdict {
-    let replay = match Replay::of_journal(session) {
-        Ok(replay) => replay,
-        Err(damage) => return Verdict { findings: vec![damage], ..Verdict::default() },
-    };
-    let mut findings = tables::findings(session, &replay);
-    findings.extend(boards::findings(session, &replay));
-    findings.extend(clients::findings(&replay, clients));
+    let mut replay = Replay::new(session);
+    audit_further(&mut replay, session, clients)
+}
+
+/// The same, by a replay that goes on from where it was at an earlier audit.
+pub fn audit_further(replay: &mut Replay, session: &mut Session, clients: &[Memory]) -> Verdict {
+    if let Err(damage) = replay.follow(session) {
+        return Verdict { findings: vec![damage], ..Verdict::default() };
+    }
+    let mut findings = tables::findings(session, replay);
+    findings.extend(boards::findings(session, replay));
+    findings.extend(clients::findings(replay, clients));
     Verdict {
         commands: replay.exchange.counters().sequence,
         orders: replay.orders.len(),

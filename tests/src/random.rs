@@ -11,13 +11,16 @@ pub fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     let seed = *SEED.get_or_init(|| match std::env::var(SEED_VARIABLE) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{SEED_VARIABLE} is no number: {text}")),
-        Err(_) => {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            now.map_or(1, |time| time.as_nanos() as u64 % 1_000_000_007)
-        }
+        Err(_) => new_seed(),
     });
     println!("{SEED_VARIABLE}={seed}");
     seed
+}
+
+/// A seed that nobody knows yet.
+pub fn new_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(1, |time| time.as_nanos() as u64 % 1_000_000_007)
 }
 
 /// A generator (SplitMix64).

@@ -5,6 +5,7 @@
 //! make one too: the server programs then run as the `postgres` user.
 
 mod account;
+mod backup;
 mod installation;
 mod place;
 mod process;
@@ -22,6 +23,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::connection::Connection;
 use account::Account;
+pub use backup::ARCHIVED;
 pub use installation::Installation;
 use place::Place;
 use process::Postmaster;
@@ -60,6 +62,8 @@ pub struct Cluster {
     place: Place,
     port: u16,
     temporary: bool,
+    /// What is added to the environment of the server.
+    environment: Vec<(String, String)>,
 }
 
 impl Cluster {
@@ -100,7 +104,7 @@ impl Cluster {
         let installation = Installation::find()?;
         let account = Account::for_servers()?;
         let place = Place::find(directory, &account, port)?;
-        Ok(Self { installation, account, place, port, temporary: false })
+        Ok(Self { installation, account, place, port, temporary: false, environment: Vec::new() })
     }
 
     /// Makes the data folder, if there is none. It gets its name only when it is complete.
@@ -142,6 +146,11 @@ impl Cluster {
         self.place.write_services(&text, &self.account)
     }
 
+    /// Adds a variable to the environment in which the server is started from here on.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the server, and returns when it accepts connections. Does nothing if it runs.
     pub fn start(&self) -> Result<()> {
         if self.is_running() {
@@ -152,6 +161,7 @@ impl Cluster {
         let mut command = self.pg_ctl("start");
         command.arg("--log").arg(self.place.log());
         command.env("PGSERVICEFILE", self.place.services());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.run(command)
     }
 

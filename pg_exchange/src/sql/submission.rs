@@ -144,9 +144,10 @@ impl Desk {
     }
 
     fn is_answered(&self, when: AnswerWhen) -> bool {
+        let is_early =
+            when == AnswerWhen::Matched || cfg!(feature = "canary-early-acknowledgement");
         self.mailbox.phase() == Phase::Answered
-            && (when == AnswerWhen::Matched
-                || self.venue.shared.control.durable.get() >= self.mailbox.last_sequence())
+            && (is_early || self.venue.shared.control.durable.get() >= self.mailbox.last_sequence())
     }
 
     fn wait(&self, started: Instant, when: AnswerWhen, entered_before: usize) {

@@ -16,7 +16,7 @@ const EVENTS: &str = "
            coalesce(i.instrument_id, 0), e.event, e.side, trim_scale(e.price), e.quantity, e.orders,
            e.trade_id, e.in_auction, trim_scale(e.bid_price), e.bid_quantity,
            trim_scale(e.ask_price), e.ask_quantity, e.phase, e.trade_date - '2000-01-01'
-    FROM exchange.events_after(0, NULL, 2147483647) WITH ORDINALITY AS e
+    FROM exchange.events_after({after}, NULL, 2147483647) WITH ORDINALITY AS e
     LEFT JOIN exchange.instruments AS i USING (symbol)
     ORDER BY e.ordinality";
 
@@ -24,6 +24,7 @@ const EVENTS: &str = "
 const MOST: usize = 3;
 
 /// What everybody was told.
+#[derive(Default)]
 pub(super) struct PublicEvents {
     /// Rows by the command that they came of.
     told: BTreeMap<u64, Vec<Vec<String>>>,
@@ -40,14 +41,13 @@ struct ToldBook {
 }
 
 impl PublicEvents {
-    pub(super) fn read(session: &mut Session) -> Self {
-        let mut told: BTreeMap<u64, Vec<Vec<String>>> = BTreeMap::new();
-        for row in session.rows(EVENTS) {
+    /// Reads what was told of the commands after one.
+    pub(super) fn read(&mut self, session: &mut Session, after: u64) {
+        for row in session.rows(&EVENTS.replace("{after}", &after.to_string())) {
             let columns: Vec<String> = row.split('|').map(str::to_owned).collect();
             let sequence = columns[0].parse().expect("a sequence is a number");
-            told.entry(sequence).or_default().push(columns);
+            self.told.entry(sequence).or_default().push(columns);
         }
-        Self { told, books: BTreeMap::new(), findings: Vec::new() }
     }
 
     /// Compares what was told of a command with what came of it.

@@ -76,8 +76,15 @@ struct Row {
 impl Replay {
     /// Executes `exchange.journal`; what is wrong with it, if something is.
     pub fn of_journal(session: &mut Session) -> Result<Self, String> {
+        let mut replay = Self::new(session);
+        replay.follow(session)?;
+        Ok(replay)
+    }
+
+    /// An exchange before its first command.
+    pub fn new(session: &mut Session) -> Self {
         let limits = limits(session);
-        let mut replay = Self {
+        Self {
             exchange: NaiveExchange::new(limits),
             limits,
             listed_at_us: Vec::new(),
@@ -88,20 +95,26 @@ impl Replay {
             trades: Vec::new(),
             busted_at_us: BTreeMap::new(),
             transfers: Vec::new(),
-            public_events: PublicEvents::read(session),
+            public_events: PublicEvents::default(),
             changed: BTreeSet::new(),
-        };
-        for row in journal(session) {
-            replay.execute_row(&row).map_err(|wrong| {
+        }
+    }
+
+    /// Executes what has come since; what is wrong with it, if something is.
+    pub fn follow(&mut self, session: &mut Session) -> Result<(), String> {
+        let after = self.exchange.counters().sequence;
+        self.public_events.read(session, after);
+        for row in journal(session, after) {
+            self.execute_row(&row).map_err(|wrong| {
                 format!("exchange.journal, row of command {}: {wrong}", row.first_sequence)
             })?;
         }
-        let open = replay.orders.values().filter(|replayed| replayed.order.status.is_open());
-        let (open, in_engine) = (open.count(), replay.exchange.open_orders());
+        let open = self.orders.values().filter(|replayed| replayed.order.status.is_open());
+        let (open, in_engine) = (open.count(), self.exchange.open_orders());
         if open != in_engine as usize {
             return Err(format!("{open} orders are open by their events, {in_engine} in the book"));
         }
-        Ok(replay)
+        Ok(())
     }
 
     fn execute_row(&mut self, row: &Row) -> Result<(), String> {
@@ -355,11 +368,11 @@ fn limits(session: &mut Session) -> Limits {
     }
 }
 
-fn journal(session: &mut Session) -> Vec<Row> {
+fn journal(session: &mut Session, after: u64) -> Vec<Row> {
     let rows = session.client().query(
         "SELECT first_sequence, last_sequence, first_time_us, event_hash, checksum, commands
-         FROM exchange.journal ORDER BY first_sequence",
-        &[],
+         FROM exchange.journal WHERE last_sequence > $1 ORDER BY first_sequence",
+        &[&after.cast_signed()],
     );
     let row = |row: &postgres::Row| Row {
         first_sequence: row.get::<_, i64>(0).cast_unsigned(),
