@@ -383,6 +383,10 @@ fn orders_query() -> String {
         "SELECT CASE WHEN tableoid = 'exchange.open_orders'::regclass THEN 'exchange.open_orders'
                      WHEN tableoid::regclass::text = 'exchange.finished_orders_' || to_char(
                               updated_at AT TIME ZONE current_setting('exchange.time_zone'), 'YYYYMMDD')
+                       -- What an update found is in one partition, which ends with some day.
+                       OR tableoid::regclass::text LIKE 'exchange.finished_orders_until_%'
+                          AND to_char(updated_at AT TIME ZONE current_setting('exchange.time_zone'), 'YYYYMMDD')
+                              <= right(tableoid::regclass::text, 8)
                      THEN 'exchange.finished_orders' ELSE tableoid::regclass::text END,
                 us(updated_at), {ORDER_COLUMNS} FROM exchange.orders"
     )
