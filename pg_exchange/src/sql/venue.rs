@@ -169,7 +169,8 @@ impl Venue {
         control.end_halt();
         control.close_venue();
         let matcher = control.worker(Role::Matcher);
-        while control.venue().is_none() || matcher.state() != WorkerState::Running {
+        let is_ready = || matches!(matcher.state(), WorkerState::Running | WorkerState::Following);
+        while control.venue().is_none() || !is_ready() {
             if let Some((reason, remedy)) = control.halted() {
                 raise_halted(reason, remedy);
             }
