@@ -169,8 +169,7 @@ impl Venue {
         control.end_halt();
         control.close_venue();
         let matcher = control.worker(Role::Matcher);
-        let is_ready = || matches!(matcher.state(), WorkerState::Running | WorkerState::Following);
-        while control.venue().is_none() || !is_ready() {
+        while control.venue().is_none() || matcher.state() != WorkerState::Running {
             if let Some((reason, remedy)) = control.halted() {
                 raise_halted(reason, remedy);
             }
