@@ -20,6 +20,17 @@ pub fn expect_commands_after(sequence: u64) {
     ask("SELECT exchange.commands_are_kept($1)", argument(sequence));
 }
 
+/// The first command that was not archived.
+pub fn first_command() -> u64 {
+    let read = Spi::connect(|client| -> Result<Option<i64>, pgrx::spi::SpiError> {
+        let query = "SELECT pg_catalog.max(last_sequence) FROM exchange.archived_days";
+        client.select(query, Some(1), &[])?.next().map_or(Ok(None), |row| row.get(1))
+    });
+    let last =
+        read.unwrap_or_else(|error| pgrx::error!("what is archived cannot be read: {error}"));
+    last.map_or(1, |last| last as u64 + 1)
+}
+
 fn argument(sequence: u64) -> DatumWithOid<'static> {
     i64::try_from(sequence).unwrap_or(i64::MAX).into()
 }

@@ -10,6 +10,7 @@ use pgrx::pg_sys::{self, Datum};
 use pgrx::{PgSqlErrorCode, Spi};
 
 use super::call::Call;
+use super::kept;
 use super::market_data::add_levels;
 use super::public_events::{Listed, above_0, for_each_event};
 use super::venue::Venue;
@@ -31,6 +32,7 @@ pub fn order_book_at_time(call: Call) -> Datum {
             "Give a moment that has passed.",
         );
     }
+    kept::expect_kept(at_us);
     if market_data::first_time_us().is_none_or(|first_us| at_us < first_us) {
         raise_out_of_range(
             "the moment is before all that the tables know",
@@ -55,6 +57,7 @@ pub fn order_book_at_sequence(call: Call) -> Datum {
             "Give at least 1, which is the first command.",
         )
     };
+    kept::expect_events_after(after);
     let tables = Position::of_tables();
     if after > tables.sequence {
         tables.raise_behind(format!("The sequence is {after}."));

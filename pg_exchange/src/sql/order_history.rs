@@ -12,6 +12,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::call::{Call, Rows};
+use super::kept;
 use super::labels;
 use super::owner::AsOwner;
 use super::public_events::{Listed, for_each_event};
@@ -61,6 +62,7 @@ pub fn order_history(call: Call) -> Datum {
     if !is_visible(order_id) {
         return call.null();
     }
+    kept::expect_commands_after(order_id as u64 - 1);
     // The journal is closed to those whose order it is.
     let _owner = AsOwner::of(&call);
     let listed = Listed::read();
