@@ -18,6 +18,8 @@ struct Traded {
     venue: Venue,
     lives: Incarnations,
     testimonies: Vec<Testimony>,
+    /// They wait, connected: orders that are bound to a connection end with it.
+    _clients: Clients,
 }
 
 impl Traded {
@@ -35,8 +37,9 @@ impl Traded {
         torture::campaign::come_to_rest(&mut superuser).expect("it comes to rest");
         torture::campaign::settle(&mut superuser, &clients).expect("it settles");
         let lives = clients.shared.incarnations().clone();
-        let testimonies = clients.end().expect("no client has given up");
-        Self { venue, lives, testimonies }
+        let testimonies =
+            clients.testimonies().iter().map(|testimony| (**testimony).clone()).collect();
+        Self { venue, lives, testimonies, _clients: clients }
     }
 
     fn audit(&self, session: &mut Session, testimonies: &[Testimony]) -> Verdict {
