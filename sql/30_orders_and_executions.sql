@@ -103,18 +103,14 @@ COMMENT ON INDEX exchange.open_orders_order_id IS
 COMMENT ON INDEX exchange.open_orders_symbol IS 'Orders by symbol and time, and exchange.order_book_l3().';
 COMMENT ON INDEX exchange.open_orders_account IS 'Orders by account and time, and what they hold.';
 
--- Large, and only ever appended to.
+-- Large, and only ever appended to: by the day on which they finished, see exchange.add_day().
 CREATE TABLE exchange.finished_orders PARTITION OF exchange.orders
-    FOR VALUES IN ('filled', 'cancelled', 'rejected', 'expired');
-COMMENT ON TABLE exchange.finished_orders IS 'The orders that are filled, cancelled, rejected or expired.';
-CREATE UNIQUE INDEX finished_orders_order_id ON exchange.finished_orders (order_id);
-CREATE INDEX finished_orders_symbol ON exchange.finished_orders (symbol, created_at);
-CREATE INDEX finished_orders_account ON exchange.finished_orders (account_id, created_at);
+    FOR VALUES IN ('filled', 'cancelled', 'rejected', 'expired')
+    PARTITION BY RANGE (updated_at);
+COMMENT ON TABLE exchange.finished_orders IS
+    'The orders that are filled, cancelled, rejected or expired.';
 -- Rows that never change cost nothing by a full identity, and any filter may be put on them.
 ALTER TABLE exchange.finished_orders REPLICA IDENTITY FULL;
-COMMENT ON INDEX exchange.finished_orders_order_id IS 'Finds one order.';
-COMMENT ON INDEX exchange.finished_orders_symbol IS 'Orders by symbol and time.';
-COMMENT ON INDEX exchange.finished_orders_account IS 'Orders by account and time.';
 
 CREATE TABLE exchange.client_orders (
     LIKE exchange.orders INCLUDING COMMENTS,
@@ -134,16 +130,11 @@ CREATE TABLE exchange.executions (
     quantity    bigint NOT NULL,
     executed_at timestamptz NOT NULL,
     fee         numeric NOT NULL,
-    busted_at   timestamptz,
-    PRIMARY KEY (order_id, trade_id)
-);
+    busted_at   timestamptz
+) PARTITION BY RANGE (executed_at);
 -- Only a bust changes a row: to log it as a whole then costs nothing otherwise, and drop copies can be
 -- filtered by account_id.
 ALTER TABLE exchange.executions REPLICA IDENTITY FULL;
-CREATE INDEX executions_symbol ON exchange.executions (symbol, executed_at);
-CREATE INDEX executions_account ON exchange.executions (account_id, executed_at);
-COMMENT ON INDEX exchange.executions_symbol IS 'Executions by symbol and time.';
-COMMENT ON INDEX exchange.executions_account IS 'Executions by account and time, and so those of a broker after a trade: exchange.executions_after().';
 COMMENT ON TABLE exchange.executions IS
     'Every execution (fill): two rows a trade, one for the buying and one for the selling order.';
 COMMENT ON COLUMN exchange.executions.trade_id IS 'The trade; see exchange.trades.';
@@ -160,7 +151,7 @@ COMMENT ON COLUMN exchange.executions.fee IS
 COMMENT ON COLUMN exchange.executions.busted_at IS 'When the trade was cancelled; NULL if it was not.';
 
 CREATE TABLE exchange.trades (
-    trade_id    bigint PRIMARY KEY,
+    trade_id    bigint NOT NULL,
     symbol      text COLLATE "C" NOT NULL,
     price       numeric NOT NULL,
     quantity    bigint NOT NULL,
@@ -168,9 +159,10 @@ CREATE TABLE exchange.trades (
     executed_at timestamptz NOT NULL,
     in_auction  boolean NOT NULL,
     busted_at   timestamptz
-);
-CREATE INDEX trades_symbol ON exchange.trades (symbol, executed_at);
-COMMENT ON INDEX exchange.trades_symbol IS 'Trades by symbol and time.';
+) PARTITION BY RANGE (executed_at);
+-- Subscribers to the whole are told so which columns find a row; its partitions, which are what is
+-- written, have a key.
+ALTER TABLE exchange.trades REPLICA IDENTITY FULL;
 COMMENT ON TABLE exchange.trades IS 'The public tape: every trade once, without the accounts.';
 COMMENT ON COLUMN exchange.trades.trade_id IS 'Dense, from 1, over all instruments.';
 COMMENT ON COLUMN exchange.trades.symbol IS 'The instrument.';

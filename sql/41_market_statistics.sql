@@ -84,6 +84,10 @@ BEGIN
                   DETAIL = format('There is no symbol "%s".', $1),
                   HINT = 'SELECT symbol FROM exchange.instruments; lists them.';
     END IF;
+    -- Of stored candles none are archived.
+    IF isfinite($3) AND extract(epoch FROM $2) % 60 <> 0 THEN
+        PERFORM exchange.is_kept($3);
+    END IF;
     first := exchange.candle_start($3, $2);
     beyond := exchange.candle_start($4, $2);
     months := extract(year FROM $2) * 12 + extract(month FROM $2);
@@ -330,16 +334,22 @@ BEGIN
                   DETAIL = format('It is %s.', CASE WHEN maximum < 1 THEN maximum ELSE after END),
                   HINT = 'after is 0 or a trade_id, maximum at least 1.';
     END IF;
-    -- Executions are indexed by account and time, which the tape knows of a trade.
+    PERFORM exchange.executions_are_kept(after);
+    -- Executions are indexed by account and time, which the tape knows of a trade. It is most likely of the
+    -- last days: then the others are not looked at.
     SELECT t.executed_at INTO from_time FROM exchange.trades AS t
-    WHERE t.trade_id <= after ORDER BY t.trade_id DESC LIMIT 1;
+    WHERE t.trade_id <= after AND t.executed_at >= now() - interval '4 days' ORDER BY t.trade_id DESC LIMIT 1;
+    IF NOT FOUND THEN
+        SELECT t.executed_at INTO from_time FROM exchange.trades AS t
+        WHERE t.trade_id <= after ORDER BY t.trade_id DESC LIMIT 1;
+    END IF;
     from_time := coalesce(from_time, '-infinity');
     -- Trade ids are dense, so a stretch of the tape has at most two executions a trade. It is
     -- made longer until enough of them are the caller's: however much there is after it, what is
     -- read is what is returned, a few times over.
     LOOP
         SELECT t.trade_id, t.executed_at INTO to_trade, to_time FROM exchange.trades AS t
-        WHERE t.trade_id >= after + width ORDER BY t.trade_id LIMIT 1;
+        WHERE t.trade_id >= after + width AND t.executed_at >= from_time ORDER BY t.trade_id LIMIT 1;
         to_trade := coalesce(to_trade, 9223372036854775807);
         to_time := coalesce(to_time, 'infinity');
         IF sees_all THEN
@@ -347,13 +357,16 @@ BEGIN
             FROM exchange.trades AS t
             JOIN exchange.executions AS e
                 ON e.symbol = t.symbol AND e.executed_at = t.executed_at AND e.trade_id = t.trade_id
-            WHERE t.trade_id > after AND t.trade_id <= to_trade;
+            WHERE t.trade_id > after AND t.trade_id <= to_trade
+              AND t.executed_at >= from_time AND t.executed_at <= to_time
+              AND e.executed_at >= from_time AND e.executed_at <= to_time;
         ELSE
             -- Row-level security adds the accounts.
             SELECT array_agg(e ORDER BY e.trade_id, e.side) INTO batch
             FROM exchange.executions AS e
             WHERE (e.executed_at, e.trade_id) > (from_time, after)
-              AND (e.executed_at, e.trade_id) <= (to_time, to_trade);
+              AND (e.executed_at, e.trade_id) <= (to_time, to_trade)
+              AND e.executed_at >= from_time AND e.executed_at <= to_time;
         END IF;
         EXIT WHEN cardinality(batch) >= maximum OR to_time = 'infinity';
         width := width * 4;
@@ -364,7 +377,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION exchange.executions_after(bigint, integer) IS
-    'The executions after a trade that row-level security lets the caller see, a broker its own, in the order of trade_id: at most so many, and then the rest of the last trade (a broker may be both sides of one), so the trade_id of the last row is where to go on. Trades become visible in the order of their ids, so whoever goes on like this gets each execution exactly once. after: 0 for all. An execution that is busted after it was returned does not come again: exchange.busts_since() has it. Errors: 22004 (NULL), 22023 (after below 0, maximum below 1).';
+    'The executions after a trade that row-level security lets the caller see, a broker its own, in the order of trade_id: at most so many, and then the rest of the last trade (a broker may be both sides of one), so the trade_id of the last row is where to go on. Trades become visible in the order of their ids, so whoever goes on like this gets each execution exactly once. after: 0 for all that there are. An execution that is busted after it was returned does not come again: exchange.busts_since() has it. Errors: 22004 (NULL), 22023 (after below 0, maximum below 1), 55000 (some of them were archived, see exchange.archive_day()).';
 
 CREATE FUNCTION exchange.busts_since(since timestamptz)
 RETURNS SETOF exchange.executions
@@ -376,8 +389,8 @@ AS $$
     JOIN exchange.trades AS t USING (trade_id)
     JOIN exchange.executions AS e
         ON e.symbol = t.symbol AND e.executed_at = t.executed_at AND e.trade_id = t.trade_id
-    WHERE b.busted_at >= $1
+    WHERE b.busted_at >= $1 AND ($1 = '-infinity' OR exchange.busts_are_kept($1, 'infinity'))
     ORDER BY b.busted_at, e.trade_id, e.side
 $$;
 COMMENT ON FUNCTION exchange.busts_since(timestamptz) IS
-    'The executions whose trades were busted at a time or later, those that row-level security lets the caller see, a broker its own, in the order of busted_at. To follow them, go on from the busted_at of the last row: those of that very moment come again, and a trade is busted once, so leave out what is known. since: -infinity for all; NULL returns no rows. Errors: none.';
+    'The executions whose trades were busted at a time or later, those that row-level security lets the caller see, a broker its own, in the order of busted_at. To follow them, go on from the busted_at of the last row: those of that very moment come again, and a trade is busted once, so leave out what is known. since: -infinity for all whose executions are in the tables; NULL returns no rows. Error: 55000 (a trade that was busted since then was archived, see exchange.archive_day()).';

@@ -7,7 +7,7 @@ COMMENT ON TYPE exchange.market_event IS
     'What everybody can see happen. listed: an instrument was added. trade: two orders met. bust: a trade of before was cancelled. auction: an auction traded what could trade, all at one price. instrument_phase, market_phase: it entered a phase. refresh: the displayed book of the instrument is told anew, all of its levels follow; at each phase of the market and every 1,048,576 commands. level: what is displayed at a price now, quantity 0 for nothing any more. quote: the best displayed bid and offer now.';
 
 CREATE TABLE exchange.market_data (
-    first_sequence bigint PRIMARY KEY,
+    first_sequence bigint NOT NULL,
     last_sequence  bigint NOT NULL,
     first_at       timestamptz NOT NULL,
     last_at        timestamptz NOT NULL,
@@ -15,12 +15,12 @@ CREATE TABLE exchange.market_data (
     has_refresh    boolean NOT NULL,
     checksum       bigint NOT NULL,
     events         bytea NOT NULL
-) WITH (toast_tuple_target = 8160);
+) PARTITION BY RANGE (first_at);
+ALTER TABLE exchange.market_data REPLICA IDENTITY FULL;
 -- The events are compact already: do not spend time on compressing them.
 ALTER TABLE exchange.market_data ALTER COLUMN events SET STORAGE EXTERNAL;
-CREATE INDEX market_data_refreshes ON exchange.market_data (first_at, first_sequence) WHERE has_refresh;
 COMMENT ON TABLE exchange.market_data IS
-    'The public events in blocks, written with the other tables. Read them with exchange.events_after(), exchange.quote_history() and exchange.depth_history(); a replica that needs all of them copies the blocks.';
+    'The public events in blocks, written with the other tables. Partitioned by day: a block is of one day. Read them with exchange.events_after(), exchange.quote_history() and exchange.depth_history(); a replica that needs all of them copies the blocks.';
 COMMENT ON COLUMN exchange.market_data.first_sequence IS
     'The command of the first event. All events of a command are in one block.';
 COMMENT ON COLUMN exchange.market_data.last_sequence IS 'The command of the last event.';
@@ -31,7 +31,6 @@ COMMENT ON COLUMN exchange.market_data.has_refresh IS
     'Whether the first command of the block told all books anew: from here on they can be followed without what was before.';
 COMMENT ON COLUMN exchange.market_data.checksum IS 'CRC-32C of events.';
 COMMENT ON COLUMN exchange.market_data.events IS 'The events, encoded one after the other: see feed/src/codec.rs.';
-COMMENT ON INDEX exchange.market_data_refreshes IS 'Where a book of some time can be followed from.';
 
 CREATE FUNCTION exchange.events_after(
     after     bigint,
@@ -57,7 +56,7 @@ RETURNS TABLE (
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000 ROWS 1000
 AS 'MODULE_PATHNAME', 'events_after_wrapper';
 COMMENT ON FUNCTION exchange.events_after(bigint, text, integer) IS
-    'The public events after a command, in their order, at most so many, and then the rest of the last command: a command is never returned in part, so the sequence of the last row is where to go on. Of one symbol, and those of the whole market (symbol NULL), or of all. Columns that an event does not have are NULL: side, price and quantity are of trades (side is the taker''s), auctions (no side) and levels; orders of levels; trade_id of trades and busts; phase and trade_date of phases. It reads exchange.market_data, a few milliseconds behind the matcher; see exchange.wait_for(''projected''). after: 0 for all. Errors: 22004 (NULL), 22023 (after below 0, maximum below 1), 42704 (unknown symbol), XX001 (a damaged block).';
+    'The public events after a command, in their order, at most so many, and then the rest of the last command: a command is never returned in part, so the sequence of the last row is where to go on. Of one symbol, and those of the whole market (symbol NULL), or of all. Columns that an event does not have are NULL: side, price and quantity are of trades (side is the taker''s), auctions (no side) and levels; orders of levels; trade_id of trades and busts; phase and trade_date of phases. It reads exchange.market_data, a few milliseconds behind the matcher; see exchange.wait_for(''projected''). after: 0 for all. Errors: 22004 (NULL), 22023 (after below 0, maximum below 1), 42704 (unknown symbol), 55000 (some of them were archived, see exchange.archive_day()), XX001 (a damaged block).';
 
 CREATE FUNCTION exchange.quote_history(of_symbol text, "from" timestamptz, "to" timestamptz)
 RETURNS TABLE (
@@ -71,7 +70,7 @@ RETURNS TABLE (
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 100000 ROWS 10000
 AS 'MODULE_PATHNAME', 'quote_history_wrapper';
 COMMENT ON FUNCTION exchange.quote_history(text, timestamptz, timestamptz) IS
-    'The best displayed bid and offer of a symbol (NULL: of every symbol) over time, one row a change: first the quote in force at "from", with that as its time, then those from "from" on and before "to", in their order. Prices and quantities are NULL where nobody bids or offers. Errors: 22004 ("from" or "to" is NULL), 22023 ("to" is before "from"), 42704 (unknown symbol), XX001 (a damaged block).';
+    'The best displayed bid and offer of a symbol (NULL: of every symbol) over time, one row a change: first the quote in force at "from", with that as its time, then those from "from" on and before "to", in their order. Prices and quantities are NULL where nobody bids or offers. Errors: 22004 ("from" or "to" is NULL), 22023 ("to" is before "from"), 42704 (unknown symbol), 55000 (what was at "from" was archived), XX001 (a damaged block).';
 
 CREATE FUNCTION exchange.depth_history(
     symbol text,
@@ -90,4 +89,4 @@ RETURNS TABLE (
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 100000 ROWS 1000
 AS 'MODULE_PATHNAME', 'depth_history_wrapper';
 COMMENT ON FUNCTION exchange.depth_history(text, timestamptz, timestamptz, interval, integer) IS
-    'The displayed book of a symbol at "from" and every step after it, up to "to": the best prices, and what the best so many levels of each side display together; as it stood after all that had happened by then. A price is NULL and sums are 0 where a side is empty. step: above 0, at most 1,000,000 of them. levels: at least 1. Errors: 22004 (NULL), 22023 ("to" is before "from"; step or levels out of range), 42704 (unknown symbol), XX001 (a damaged block).';
+    'The displayed book of a symbol at "from" and every step after it, up to "to": the best prices, and what the best so many levels of each side display together; as it stood after all that had happened by then. A price is NULL and sums are 0 where a side is empty. step: above 0, at most 1,000,000 of them. levels: at least 1. Errors: 22004 (NULL), 22023 ("to" is before "from"; step or levels out of range), 42704 (unknown symbol), 55000 (what was at "from" was archived), XX001 (a damaged block).';

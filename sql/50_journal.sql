@@ -1,17 +1,18 @@
 -- The durable truth.
 
 CREATE TABLE exchange.journal (
-    first_sequence bigint PRIMARY KEY,
+    first_sequence bigint NOT NULL,
     last_sequence  bigint NOT NULL,
     first_time_us  bigint NOT NULL,
     event_hash     bigint NOT NULL,
     checksum       bigint NOT NULL,
     commands       bytea NOT NULL
-) WITH (toast_tuple_target = 8160);
+) PARTITION BY RANGE (first_time_us);
+ALTER TABLE exchange.journal REPLICA IDENTITY FULL;
 -- The commands are compact already: do not spend time on compressing them.
 ALTER TABLE exchange.journal ALTER COLUMN commands SET STORAGE EXTERNAL;
 COMMENT ON TABLE exchange.journal IS
-    'Every command, in order, a batch a row. An order is answered (but under synchronous_commit = off) when its batch is committed here. Everything else in this schema can be made again from it.';
+    'Every command, in order, a batch a row; partitioned by day, and a batch is of one day. An order is answered (but under synchronous_commit = off) when its batch is committed here. Everything else in this schema can be made again from it.';
 COMMENT ON COLUMN exchange.journal.first_sequence IS 'The first command of the batch: one more than the last of the batch before.';
 COMMENT ON COLUMN exchange.journal.last_sequence IS 'The last command of the batch.';
 COMMENT ON COLUMN exchange.journal.first_time_us IS 'The time of the first command, in microseconds since 2000-01-01 UTC.';
@@ -66,4 +67,4 @@ RETURNS TABLE (
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 100000 ROWS 1000
 AS 'MODULE_PATHNAME', 'journal_commands_wrapper';
 COMMENT ON FUNCTION exchange.journal_commands(bigint, bigint, bigint) IS
-    'The commands of the journal from one sequence to another, both included, as exchange.decode_journal() returns them; with of_order only those that name that order: that placed, changed or cancelled it. Commands that concern it without naming it (a mass cancel, the end of a session or of a day) are not among them. Errors: 22004 (a sequence is NULL), 22023 (to_sequence is before from_sequence), XX001 (a damaged or missing row).';
+    'The commands of the journal from one sequence to another, both included, as exchange.decode_journal() returns them; with of_order only those that name that order: that placed, changed or cancelled it. Commands that concern it without naming it (a mass cancel, the end of a session or of a day) are not among them. Errors: 22004 (a sequence is NULL), 22023 (to_sequence is before from_sequence), 55000 (some of them were archived, see exchange.archive_day()), XX001 (a damaged or missing row).';

@@ -228,6 +228,7 @@ AS $$
 DECLARE
     me          CONSTANT integer := pg_backend_pid();
     most_events CONSTANT integer := 1000000;
+    recent      CONSTANT timestamptz := clock_timestamp() - interval '4 days';
     consumer    exchange.consumer_settings;
     lock_class  integer;
     -- The members that are there, and those that are not any more.
@@ -325,8 +326,13 @@ BEGIN
     FROM exchange.consumer_partitions AS p WHERE p.name = $1;
     <<reading>>
     WHILE cardinality(mine) > 0 AND returned < $2 AND looked_at < most_events LOOP
+        -- It is most likely of the last days: then the others are not looked at.
         SELECT b.last_sequence INTO newest FROM exchange.market_data AS b
-        ORDER BY b.first_sequence DESC LIMIT 1;
+        WHERE b.first_at >= recent ORDER BY b.first_sequence DESC LIMIT 1;
+        IF NOT FOUND THEN
+            SELECT b.last_sequence INTO newest FROM exchange.market_data AS b
+            ORDER BY b.first_sequence DESC LIMIT 1;
+        END IF;
         seen := looked;
         -- In the order in which they come: no join, which might change it. The last one of the chunk
         -- comes in any case, to tell how far it goes.

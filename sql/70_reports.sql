@@ -23,7 +23,7 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
 BEGIN ATOMIC
     SELECT c.trade_date, c.begins_at, c.ends_at
     FROM exchange.closed_days AS c
-    WHERE c.trade_date BETWEEN $1 AND $2
+    WHERE c.trade_date BETWEEN $1 AND $2 AND exchange.is_kept(c.begins_at)
     UNION ALL
     SELECT d.day,
            CASE WHEN d.day = l.trade_date + 1 THEN l.ends_at ELSE exchange.midnight(d.day) END,
@@ -32,11 +32,12 @@ BEGIN ATOMIC
     CROSS JOIN LATERAL (SELECT $1 + n.days AS day) AS d
     LEFT JOIN (SELECT c.trade_date, c.ends_at FROM exchange.closed_days AS c
                ORDER BY c.trade_date DESC LIMIT 1) AS l ON true
-    WHERE (d.day > l.trade_date) IS NOT FALSE
-       OR d.day < (SELECT min(c.trade_date) FROM exchange.closed_days AS c);
+    WHERE ((d.day > l.trade_date) IS NOT FALSE
+           OR d.day < (SELECT min(c.trade_date) FROM exchange.closed_days AS c))
+      AND (l.trade_date IS NULL OR d.day > l.trade_date OR exchange.is_kept(exchange.midnight(d.day)));
 END;
 COMMENT ON FUNCTION exchange.days(date, date) IS
-    'The trade dates from one to another, both included, and from when to before when each of them lasts: from midnight to midnight in exchange.time_zone, or to where exchange.close_day() closed it, if that was before; what comes then is of the next date. Dates between two that are closed and that were not closed themselves, such as weekends, are a part of the later one, and left out. Every report goes by it. Error: 42704 (exchange.time_zone is not set).';
+    'The trade dates from one to another, both included, and from when to before when each of them lasts: from midnight to midnight in exchange.time_zone, or to where exchange.close_day() closed it, if that was before; what comes then is of the next date. Dates between two that are closed and that were not closed themselves, such as weekends, are a part of the later one, and left out. Every report goes by it. Errors: 42704 (exchange.time_zone is not set), 55000 (one of them was archived, see exchange.archive_day()).';
 
 CREATE FUNCTION exchange.period("from" date, "to" date)
 RETURNS TABLE (begins_at timestamptz, ends_at timestamptz)
@@ -109,10 +110,10 @@ BEGIN ATOMIC
          CASE e.side WHEN 'buy' THEN e.price * e.quantity ELSE -e.price * e.quantity END),
         ('currency', i.currency, 'fee returned', e.fee)
     ) AS v (asset_kind, asset, movement, amount)
-    WHERE b.busted_at >= $1 AND b.busted_at < $2 AND v.amount <> 0;
+    WHERE b.busted_at >= $1 AND b.busted_at < $2 AND v.amount <> 0 AND exchange.busts_are_kept($1, $2);
 END;
 COMMENT ON FUNCTION exchange.movements_between(timestamptz, timestamptz) IS
-    'Everything that changed what an account has, from one moment to before another: what exchange.account_movements() shows by date.';
+    'Everything that changed what an account has, from one moment to before another: what exchange.account_movements() shows by date. Error: 55000 (a trade that was busted then was archived).';
 
 CREATE FUNCTION exchange.account_movements("from" date, "to" date)
 RETURNS TABLE (
@@ -318,8 +319,8 @@ RETURNS TABLE (
     auction_volume bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
-    SELECT d.trade_date, i.symbol, i.currency, f.price, s.high, s.low, l.price, p.price,
-           s.volume, s.turnover, s.trades, s.auction_volume
+    SELECT d.trade_date, i.symbol, i.currency, f.price, s.high, s.low, coalesce(l.price, z.close),
+           coalesce(p.price, z.close), s.volume, s.turnover, s.trades, s.auction_volume
     FROM exchange.days($1, $2) AS d
     CROSS JOIN exchange.instruments AS i
     CROSS JOIN LATERAL (
@@ -348,6 +349,13 @@ BEGIN ATOMIC
           AND (t.busted_at >= d.begins_at) IS NOT FALSE
         ORDER BY t.executed_at DESC, t.trade_id DESC LIMIT 1
     ) AS p ON true
+    -- What last traded before all that is in the tables had that price when the date before was closed.
+    LEFT JOIN LATERAL (
+        SELECT z.close FROM exchange.closed_days AS c
+        JOIN exchange.end_of_day_prices AS z ON z.trade_date = c.trade_date AND z.symbol = i.symbol
+        WHERE c.ends_at <= d.begins_at
+        ORDER BY c.trade_date DESC LIMIT 1
+    ) AS z ON true
     -- Nothing is said of the time before it was listed.
     WHERE i.created_at < d.ends_at;
 END;
@@ -417,7 +425,7 @@ BEGIN ATOMIC
                    true AS is_trade, e.trade_id AS reference, e.quantity::numeric AS quantity,
                    e.price * e.quantity + CASE e.side WHEN 'buy' THEN e.fee ELSE -e.fee END AS money
             FROM exchange.executions AS e
-            WHERE e.account_id = $1 AND e.busted_at IS NULL
+            WHERE e.account_id = $1 AND e.busted_at IS NULL AND exchange.is_kept('-infinity')
             UNION ALL
             SELECT t.symbol, CASE WHEN t.amount < 0 THEN 'withdrawal' ELSE 'deposit' END,
                    t.amount > 0, t.transferred_at, false, t.sequence, abs(t.amount), NULL
@@ -453,7 +461,7 @@ BEGIN ATOMIC
     ) AS v (cost, proceeds);
 END;
 COMMENT ON FUNCTION exchange.tax_lots(integer) IS
-    'The shares that came into an account and those that went out of it, matched first in, first out: a row a lot. acquired_by: buy or deposit; disposed_by: sell or withdrawal; …_with: the trade id, or the sequence of exchange.transfers. Lots that are still open have no disposal, open short sales no acquisition; of both closed_at is NULL. is_short: it was sold before it was bought. cost: what was paid with the fee, proceeds: what was received less the fee, each of the part of a trade that the lot is, to 9 decimals and adding up to the whole; NULL of deposits (their cost is not known to the venue) and withdrawals (which are no sale), and so is then gain, which is proceeds - cost. Trades that are busted now are left out, as if they had never been made. At the same microsecond deposits and withdrawals come before trades. Nothing for an account that there is not, or that the reader may not see.';
+    'The shares that came into an account and those that went out of it, matched first in, first out: a row a lot. acquired_by: buy or deposit; disposed_by: sell or withdrawal; …_with: the trade id, or the sequence of exchange.transfers. Lots that are still open have no disposal, open short sales no acquisition; of both closed_at is NULL. is_short: it was sold before it was bought. cost: what was paid with the fee, proceeds: what was received less the fee, each of the part of a trade that the lot is, to 9 decimals and adding up to the whole; NULL of deposits (their cost is not known to the venue) and withdrawals (which are no sale), and so is then gain, which is proceeds - cost. Trades that are busted now are left out, as if they had never been made. At the same microsecond deposits and withdrawals come before trades. Nothing for an account that there is not, or that the reader may not see. Error: 55000 (a trade date was archived: lots go back to the first share. A reporting database has all).';
 
 CREATE FUNCTION exchange.realised_gains("from" date, "to" date)
 RETURNS TABLE (

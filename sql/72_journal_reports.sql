@@ -14,6 +14,7 @@ DECLARE
     middle bigint;
     found_row record;
 BEGIN
+    PERFORM exchange.is_kept(at);
     WHILE low + 1 < high LOOP
         middle := (low + high) / 2;
         SELECT j.first_sequence, j.first_time_us INTO found_row
@@ -35,11 +36,13 @@ BEGIN
               ORDER BY j.first_sequence DESC
               LIMIT 1) AS j
         CROSS JOIN LATERAL exchange.decode_journal(j.commands, j.first_sequence, j.first_time_us) AS c
-        WHERE c.at < last_sequence_before.at), 0);
+        WHERE c.at < last_sequence_before.at),
+        -- What was before all that is in the tables.
+        (SELECT max(d.last_sequence) FROM exchange.archived_days AS d), 0);
 END
 $$;
 COMMENT ON FUNCTION exchange.last_sequence_before(timestamptz) IS
-    'The last command of the journal before a moment; 0 if there is none. It looks at a few rows, whatever the size of the journal. Error: XX001 (the row that has it is damaged).';
+    'The last command of the journal before a moment; 0 if there is none. It looks at a few rows, whatever the size of the journal. Errors: 55000 (that was archived), XX001 (the row that has it is damaged).';
 
 CREATE FUNCTION exchange.audit_trail(order_id bigint)
 RETURNS TABLE (

@@ -51,6 +51,7 @@ DECLARE
     first_of_day bigint;
     last_of_day bigint;
     remembered bigint;
+    archived CONSTANT bigint := coalesce((SELECT max(d.last_sequence) FROM exchange.archived_days AS d), 0);
     last_trade_id bigint;
     next_sequence bigint;
     chunk record;
@@ -111,6 +112,8 @@ BEGIN
                        ON n.account_id = c.account_id AND n.client_order_id = c.details ->> 'client_order_id'
                 -- A name that was used before: no order, but the first answer again.
                 WHERE c.command = 'place_order' AND (n.order_id < c.sequence) IS NOT TRUE
+                      -- Where it may have been used on an archived date, that cannot be told.
+                      AND NOT (c.details ? 'client_order_id' AND c.sequence - remembered <= archived)
                    OR c.command = 'place_order' AND EXISTS (
                        SELECT FROM exchange.orders AS o WHERE o.order_id = c.sequence)
             ) AS c
@@ -210,8 +213,12 @@ BEGIN
                    (array_agg(m.order_id ORDER BY m.order_id) FILTER (WHERE NOT m.is_same))[1:5], ', ')
         FROM (
             SELECT d.order_id,
-                   (o.account_id, o.symbol, o.side, o.filled_quantity::numeric, o.turnover)
-                       IS NOT DISTINCT FROM (d.account_id, d.symbol, d.side, s.quantity, s.turnover) AS is_same
+                   CASE WHEN d.order_id > archived
+                        THEN (o.account_id, o.symbol, o.side, o.filled_quantity::numeric, o.turnover)
+                             IS NOT DISTINCT FROM (d.account_id, d.symbol, d.side, s.quantity, s.turnover)
+                        -- It may have traded on a date that was archived, too.
+                        ELSE (o.account_id, o.symbol, o.side) IS NOT DISTINCT FROM (d.account_id, d.symbol, d.side)
+                             AND o.filled_quantity >= s.quantity AND o.turnover >= s.turnover END AS is_same
             FROM (SELECT e.order_id, min(e.account_id) AS account_id, min(e.symbol) AS symbol, min(e.side) AS side
                   FROM day_executions AS e GROUP BY e.order_id) AS d
             LEFT JOIN exchange.orders AS o ON o.order_id = d.order_id
@@ -563,10 +570,12 @@ BEGIN ATOMIC
         ('layering_candidates', 'SELECT * FROM exchange.layering_candidates(%1$L, %1$L) ORDER BY order_id'),
         ('large_positions', 'SELECT * FROM exchange.large_positions(%1$L) ORDER BY symbol, owner'),
         ('execution_quality', 'SELECT * FROM exchange.execution_quality(%1$L, %1$L) ORDER BY account_id, symbol')
-    ) AS v (report, query);
+    ) AS v (report, query)
+    -- Gains are reckoned from all that was ever bought.
+    WHERE v.report <> 'realised_gains' OR NOT EXISTS (SELECT FROM exchange.archived_days);
 END;
 COMMENT ON FUNCTION exchange.day_reports(date) IS
-    'The reports of a trade date, by name, each with the query that makes it, its rows in one order: what exchange.export_day() writes. For a file on the machine of the client give one of the queries to \copy of psql.';
+    'The reports of a trade date, by name, each with the query that makes it, its rows in one order: what exchange.export_day() writes. For a file on the machine of the client give one of the queries to \copy of psql. Without realised_gains once a date was archived: then a reporting database has it.';
 
 CREATE FUNCTION exchange.export_day(trade_date date, folder text)
 RETURNS TABLE (file text, lines bigint)

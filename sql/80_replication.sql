@@ -23,7 +23,7 @@ BEGIN
          ARRAY['journal']),
         ('exchange_reports',
          'What reporting and analytics databases need: all tables but the journal, the blocks of market data, the answers kept for retries and the positions of consumers.',
-         ARRAY['orders', 'executions', 'trades', 'busted_trades', 'candles',
+         ARRAY['open_orders', 'finished_orders', 'executions', 'trades', 'busted_trades', 'candles',
                'participants', 'accounts', 'currencies', 'fee_schedules', 'risk_limits',
                'cash', 'positions', 'transfers',
                'instruments', 'instrument_states', 'engine_state',
@@ -33,10 +33,11 @@ BEGIN
         ) AS e (publication, comment, tables)
     LOOP
         IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = entry.publication) THEN
-            -- exchange.orders comes as its partitions, which subscribers have too: a change of an open order
-            -- is found among the open ones.
             EXECUTE format('CREATE PUBLICATION %I', entry.publication);
         END IF;
+        -- The partitions of a day come as the table that they are of. exchange.orders itself is not published: a
+        -- change of an open order is found among the open ones.
+        EXECUTE format('ALTER PUBLICATION %I SET (publish_via_partition_root = true)', entry.publication);
         EXECUTE format('COMMENT ON PUBLICATION %I IS %L', entry.publication, entry.comment);
         -- What the venue has added of its own stays.
         FOREACH published IN ARRAY entry.tables LOOP
@@ -47,6 +48,14 @@ BEGIN
                   AND r.prrelid = format('exchange.%I', published)::regclass);
             EXECUTE format('ALTER PUBLICATION %I ADD TABLE exchange.%I', entry.publication, published);
         END LOOP;
+        -- As versions before had it. With it, all orders would come as one table.
+        IF entry.publication = 'exchange_reports' AND EXISTS (
+            SELECT FROM pg_publication_rel AS r
+            JOIN pg_publication AS p ON p.oid = r.prpubid
+            WHERE p.pubname = entry.publication AND r.prrelid = 'exchange.orders'::regclass)
+        THEN
+            EXECUTE format('ALTER PUBLICATION %I DROP TABLE exchange.orders', entry.publication);
+        END IF;
     END LOOP;
 END
 $$;
@@ -100,7 +109,7 @@ DECLARE
               WHERE a.owner = participant ORDER BY a.account_id));
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = publication) THEN
-        EXECUTE format('CREATE PUBLICATION %I', publication);
+        EXECUTE format('CREATE PUBLICATION %I WITH (publish_via_partition_root = true)', publication);
         EXECUTE format('COMMENT ON PUBLICATION %I IS %L', publication,
                        format('The orders and executions of %s: see exchange.create_drop_copy().',
                               participant));

@@ -45,12 +45,19 @@ GRANT EXECUTE ON FUNCTION
     exchange.day_statistics_for(date),
     exchange.statistics(),
     exchange.worker_states(),
+    exchange.halt_hint(),
+    exchange.recoveries(),
     exchange.trading_day_times(date, date),
     exchange.wait_for(exchange.cursor, bigint)
 TO PUBLIC;
 
 -- Reports read the tables with the rights of their reader.
 GRANT EXECUTE ON FUNCTION
+    exchange.is_kept(timestamptz),
+    exchange.events_are_kept(bigint),
+    exchange.commands_are_kept(bigint),
+    exchange.executions_are_kept(bigint),
+    exchange.busts_are_kept(timestamptz, timestamptz),
     exchange.midnight(date),
     exchange.days(date, date),
     exchange.period(date, date),
@@ -81,6 +88,9 @@ GRANT EXECUTE ON FUNCTION
 TO exchange_analyst, exchange_reporter;
 
 GRANT EXECUTE ON FUNCTION
+    exchange.day_bounds(regclass),
+    exchange.day_partitions(),
+    exchange.archive_refusal(date),
     exchange.last_sequence_before(timestamptz),
     exchange.audit_trail(bigint),
     exchange.audit_trails(date, date),
@@ -107,12 +117,14 @@ TO exchange_trader;
 -- What they return is the journal's, and the journal is closed to others anyway.
 GRANT EXECUTE ON FUNCTION
     exchange.decode_journal(bytea, bigint, bigint),
-    exchange.journal_commands(bigint, bigint, bigint)
+    exchange.journal_commands(bigint, bigint, bigint),
+    exchange.replay_check(bigint, bigint)
 TO exchange_reporter;
 
 GRANT EXECUTE ON FUNCTION
     exchange.executions_after(bigint, integer),
-    exchange.busts_since(timestamptz)
+    exchange.busts_since(timestamptz),
+    exchange.order_history(bigint)
 TO exchange_trader, exchange_analyst, exchange_reporter;
 
 -- A consumer belongs to the role that makes it, and its functions run as their caller.
@@ -137,8 +149,8 @@ GRANT SELECT ON
     exchange.trades, exchange.candles, exchange.best_quotes, exchange.auctions, exchange.market_data,
     exchange.busted_trades, exchange.day_statistics, exchange.order_books, exchange.order_books_l3,
     exchange.trading_hours, exchange.calendar_exceptions, exchange.trading_days,
-    exchange.closed_days, exchange.end_of_day_prices,
-    exchange.status, exchange.pg_stat_exchange, exchange.workers, exchange.replication_slots
+    exchange.closed_days, exchange.end_of_day_prices, exchange.archived_days,
+    exchange.status, exchange.pg_stat_exchange, exchange.workers, exchange.recovery, exchange.replication_slots
 TO PUBLIC;
 
 -- Of all these but the fee schedules, which are the price list, it sees its own rows.
@@ -239,7 +251,8 @@ BEGIN
 END
 $$;
 
--- The rows of users go into a dump. The calendar's are marked beside their tables.
+-- The rows of users go into a dump. The calendar's are marked beside their tables; partitions of days are no
+-- members of the extension, and go into it as any table does.
 SELECT pg_catalog.pg_extension_config_dump('exchange.participants', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.accounts', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.currencies', '');
@@ -260,13 +273,10 @@ SELECT pg_catalog.pg_extension_config_dump('exchange.end_of_day_prices', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.settlement_obligations', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.settlement_changes', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.open_orders', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.finished_orders', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.client_orders', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.executions', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.trades', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.candles', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.market_data', '');
-SELECT pg_catalog.pg_extension_config_dump('exchange.journal', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.replay_marks', '');
+SELECT pg_catalog.pg_extension_config_dump('exchange.replay_mark_parts', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.closed_days', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.end_of_day_checks', '');
 SELECT pg_catalog.pg_extension_config_dump('exchange.end_of_day_statements', '');

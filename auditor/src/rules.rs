@@ -23,7 +23,7 @@ const RULES: &[(&str, &str)] = &[
         "SELECT trade_id, count(e)
          FROM exchange.trades AS t LEFT JOIN exchange.executions AS e
               USING (trade_id, symbol, price, quantity, executed_at)
-         GROUP BY trade_id
+         GROUP BY trade_id, t.in_auction, t.taker_side
          HAVING count(e) <> 2 OR count(DISTINCT e.side) <> 2
              OR array_agg(e.liquidity ORDER BY e.liquidity) <>
                     CASE WHEN in_auction THEN '{auction,auction}' ELSE '{maker,taker}' END

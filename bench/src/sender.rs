@@ -4,7 +4,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use postgres::Client;
+use postgres::{Client, Statement};
 use rust_decimal::Decimal;
 use venue::cluster::{Cluster, DATABASE, SUPERUSER};
 
@@ -38,29 +38,66 @@ pub fn set_up(client: &mut Client, symbols: u16) -> Result<()> {
 /// Begins to send so many commands a second, durable and answered.
 pub fn start(cluster: &Cluster, stream: &Stream, rate: u64) -> Result<Vec<JoinHandle<Result<()>>>> {
     let total = stream.records.len() as u64;
+    let senders = connect(cluster, stream)?;
+    let start = |mut sender: Sender| {
+        let rate = rate * sender.records.len() as u64 / total;
+        thread::spawn(move || sender.send(usize::MAX, rate.max(1)))
+    };
+    Ok(senders.into_iter().map(start).collect())
+}
+
+/// The connections that send a stream together.
+pub fn connect(cluster: &Cluster, stream: &Stream) -> Result<Vec<Sender>> {
     (0..SENDERS)
         .map(|sender| -> Result<_> {
-            let session = cluster.connect(DATABASE, SUPERUSER)?;
             let records = stream.records.iter().filter(|record| record.symbol % SENDERS == sender);
-            let stream = Stream { records: records.copied().collect(), ..*stream };
-            let rate = rate * stream.records.len() as u64 / total;
-            Ok(thread::spawn(move || send(session, &stream, rate.max(1))))
+            let prefill = &stream.records[..stream.prefill];
+            Ok(Sender {
+                session: cluster.connect(DATABASE, SUPERUSER)?,
+                records: records.copied().collect::<Vec<_>>().into_iter(),
+                prefill: prefill.iter().filter(|record| record.symbol % SENDERS == sender).count(),
+                order_ids: vec![0; stream.highest_id as usize + 1],
+            })
         })
         .collect()
 }
 
-fn send(mut session: Client, stream: &Stream, rate: u64) -> Result<()> {
-    session.batch_execute("SET synchronous_commit = on")?;
-    let place = session.prepare(
-        "SELECT order_id FROM exchange.place_orders($1, $2::text[]::exchange.side[], $3, $4,
-                                                    account_ids => $5)",
-    )?;
-    let cancel = session.prepare("SELECT count(*) FROM exchange.cancel_orders($1)")?;
-    let mut order_ids = vec![0_i64; stream.highest_id as usize + 1];
-    let started = Instant::now();
-    for (call, records) in stream.records.chunks(CALL).enumerate() {
-        let due = Duration::from_secs_f64((call * CALL) as f64 / rate as f64);
-        thread::sleep(due.saturating_sub(started.elapsed()));
+/// One connection, its part of a stream, and how far it has come.
+pub struct Sender {
+    session: Client,
+    records: std::vec::IntoIter<Record>,
+    /// How many of its records fill the books.
+    pub prefill: usize,
+    /// By id of the stream.
+    order_ids: Vec<i64>,
+}
+
+impl Sender {
+    /// Goes on after a restart of the server.
+    pub fn reconnect(&mut self, cluster: &Cluster) -> Result<()> {
+        self.session = cluster.connect(DATABASE, SUPERUSER)?;
+        Ok(())
+    }
+
+    /// Sends the next `count` commands, so many a second, durable and answered.
+    pub fn send(&mut self, count: usize, rate: u64) -> Result<()> {
+        self.session.batch_execute("SET synchronous_commit = on")?;
+        let place = self.session.prepare(
+            "SELECT order_id FROM exchange.place_orders($1, $2::text[]::exchange.side[], $3, $4,
+                                                        account_ids => $5)",
+        )?;
+        let cancel = self.session.prepare("SELECT count(*) FROM exchange.cancel_orders($1)")?;
+        let records: Vec<Record> = self.records.by_ref().take(count).collect();
+        let started = Instant::now();
+        for (call, records) in records.chunks(CALL).enumerate() {
+            let due = Duration::from_secs_f64((call * CALL) as f64 / rate as f64);
+            thread::sleep(due.saturating_sub(started.elapsed()));
+            self.call(&place, &cancel, records)?;
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, place: &Statement, cancel: &Statement, records: &[Record]) -> Result<()> {
         let new: Vec<&Record> = records.iter().filter(|record| record.kind == Kind::New).collect();
         let symbols: Vec<String> = new.iter().map(|record| format!("S{}", record.symbol)).collect();
         let (sides, accounts): (Vec<&str>, Vec<i32>) = new
@@ -72,18 +109,19 @@ fn send(mut session: Client, stream: &Stream, rate: u64) -> Result<()> {
             .unzip();
         let prices: Vec<Decimal> = new.iter().map(|record| Decimal::new(record.price, 2)).collect();
         let quantities: Vec<i64> = new.iter().map(|record| i64::from(record.quantity)).collect();
-        let answers = session
-            .query(&place, &[&symbols, &sides, &prices, &quantities, &accounts])
+        let answers = self
+            .session
+            .query(place, &[&symbols, &sides, &prices, &quantities, &accounts])
             .context("place_orders")?;
         for (record, answer) in new.iter().zip(&answers) {
-            order_ids[record.order_id as usize] = answer.get(0);
+            self.order_ids[record.order_id as usize] = answer.get(0);
         }
         let cancelled: Vec<i64> = records
             .iter()
             .filter(|record| record.kind == Kind::Cancel)
-            .map(|record| order_ids[record.order_id as usize])
+            .map(|record| self.order_ids[record.order_id as usize])
             .collect();
-        session.query(&cancel, &[&cancelled]).context("cancel_orders")?;
+        self.session.query(cancel, &[&cancelled]).context("cancel_orders")?;
+        Ok(())
     }
-    Ok(())
 }

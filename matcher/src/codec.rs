@@ -82,12 +82,12 @@ mod term {
     pub const ALL: u64 = (1 << 14) - 1;
 }
 
-/// Why bytes are not a command.
+/// Why bytes are not a command, or not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
-    /// The bytes end within a command.
+    /// The bytes end within a command or a record.
     Truncated,
-    /// No command has this kind.
+    /// No command has this kind, or no record.
     UnknownKind(u8),
     /// A number is larger than its field, encoded in more bytes than it needs, or there
     /// where it should have been left out.
@@ -101,8 +101,8 @@ pub enum DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated => f.write_str("the bytes end within a command"),
-            Self::UnknownKind(kind) => write!(f, "no command is of kind {kind}"),
+            Self::Truncated => f.write_str("the bytes end too early"),
+            Self::UnknownKind(kind) => write!(f, "nothing is of kind {kind}"),
             Self::InvalidNumber => f.write_str("a number is too large or badly encoded"),
             Self::InvalidText => f.write_str("a text is empty, too long or not UTF-8"),
             Self::InvalidChoice => f.write_str("a byte is none of the choices of its field"),
@@ -453,7 +453,7 @@ fn take_new_order(form: u8, input: &mut &[u8]) -> Result<NewOrder, DecodeError> 
     })
 }
 
-fn put_terms(terms: &Terms, out: &mut Vec<u8>) {
+pub(crate) fn put_terms(terms: &Terms, out: &mut Vec<u8>) {
     let present = [
         (term::CLIENT_ORDER_ID, terms.client_order_id.is_some()),
         (term::SESSION, terms.session != 0),
@@ -491,7 +491,7 @@ fn put_terms(terms: &Terms, out: &mut Vec<u8>) {
     }
 }
 
-fn take_terms(input: &mut &[u8]) -> Result<Terms, DecodeError> {
+pub(crate) fn take_terms(input: &mut &[u8]) -> Result<Terms, DecodeError> {
     let present = take_number(input)?;
     if present & !term::ALL != 0 {
         return Err(DecodeError::InvalidNumber);
@@ -538,7 +538,7 @@ fn limit_numbers(limits: &RiskLimits) -> [u128; 7] {
     ]
 }
 
-fn put_risk_limits(limits: &RiskLimits, out: &mut Vec<u8>) {
+pub(crate) fn put_risk_limits(limits: &RiskLimits, out: &mut Vec<u8>) {
     let (numbers, none) = (limit_numbers(limits), limit_numbers(&RiskLimits::NONE));
     let is_present = |index: &usize| numbers[*index] != none[*index];
     out.push((0..numbers.len()).filter(is_present).map(|index| 1 << index).sum());
@@ -547,7 +547,7 @@ fn put_risk_limits(limits: &RiskLimits, out: &mut Vec<u8>) {
     }
 }
 
-fn take_risk_limits(input: &mut &[u8]) -> Result<RiskLimits, DecodeError> {
+pub(crate) fn take_risk_limits(input: &mut &[u8]) -> Result<RiskLimits, DecodeError> {
     let mut numbers = limit_numbers(&RiskLimits::NONE);
     let present = take_byte(input)?;
     if present >> numbers.len() != 0 {
@@ -580,7 +580,7 @@ fn take_risk_limits(input: &mut &[u8]) -> Result<RiskLimits, DecodeError> {
 macro_rules! varint {
     ($put:ident, $take:ident, $number:ty) => {
         #[inline]
-        fn $put(mut number: $number, out: &mut Vec<u8>) {
+        pub(crate) fn $put(mut number: $number, out: &mut Vec<u8>) {
             while number >= 0x80 {
                 out.push(number as u8 | 0x80);
                 number >>= 7;
@@ -589,7 +589,7 @@ macro_rules! varint {
         }
 
         #[inline]
-        fn $take(input: &mut &[u8]) -> Result<$number, DecodeError> {
+        pub(crate) fn $take(input: &mut &[u8]) -> Result<$number, DecodeError> {
             let mut number = 0;
             for shift in (0..<$number>::BITS).step_by(7) {
                 let byte = take_byte(input)?;
@@ -613,28 +613,28 @@ varint!(put_number, take_number, u64);
 varint!(put_money, take_money, u128);
 
 /// A number of a narrower type.
-fn take_small<T: TryFrom<u64>>(input: &mut &[u8]) -> Result<T, DecodeError> {
+pub(crate) fn take_small<T: TryFrom<u64>>(input: &mut &[u8]) -> Result<T, DecodeError> {
     T::try_from(take_number(input)?).map_err(|_| DecodeError::InvalidNumber)
 }
 
-fn put_signed(number: i64, out: &mut Vec<u8>) {
+pub(crate) fn put_signed(number: i64, out: &mut Vec<u8>) {
     put_number((number << 1 ^ number >> 63) as u64, out);
 }
 
-fn take_signed(input: &mut &[u8]) -> Result<i64, DecodeError> {
+pub(crate) fn take_signed(input: &mut &[u8]) -> Result<i64, DecodeError> {
     let zigzag = take_number(input)?;
     Ok((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
 }
 
-fn take_small_signed(input: &mut &[u8]) -> Result<i32, DecodeError> {
+pub(crate) fn take_small_signed(input: &mut &[u8]) -> Result<i32, DecodeError> {
     i32::try_from(take_signed(input)?).map_err(|_| DecodeError::InvalidNumber)
 }
 
-fn put_signed_money(amount: Money, out: &mut Vec<u8>) {
+pub(crate) fn put_signed_money(amount: Money, out: &mut Vec<u8>) {
     put_money((amount << 1 ^ amount >> 127) as u128, out);
 }
 
-fn take_signed_money(input: &mut &[u8]) -> Result<Money, DecodeError> {
+pub(crate) fn take_signed_money(input: &mut &[u8]) -> Result<Money, DecodeError> {
     let zigzag = take_money(input)?;
     Ok((zigzag >> 1) as Money ^ -((zigzag & 1) as Money))
 }
@@ -645,7 +645,7 @@ fn choice<T: Copy>(choices: &[T], number: u64) -> Result<T, DecodeError> {
     chosen.copied().ok_or(DecodeError::InvalidChoice)
 }
 
-fn take_choice<T: Copy>(choices: &[T], input: &mut &[u8]) -> Result<T, DecodeError> {
+pub(crate) fn take_choice<T: Copy>(choices: &[T], input: &mut &[u8]) -> Result<T, DecodeError> {
     choice(choices, take_byte(input)?.into())
 }
 
@@ -655,13 +655,13 @@ fn take_byte(input: &mut &[u8]) -> Result<u8, DecodeError> {
     Ok(byte)
 }
 
-fn put_text<const N: usize>(text: &Text<N>, out: &mut Vec<u8>) {
+pub(crate) fn put_text<const N: usize>(text: &Text<N>, out: &mut Vec<u8>) {
     let bytes = text.as_str().as_bytes();
     out.push(bytes.len() as u8);
     out.extend_from_slice(bytes);
 }
 
-fn take_text<const N: usize>(input: &mut &[u8]) -> Result<Text<N>, DecodeError> {
+pub(crate) fn take_text<const N: usize>(input: &mut &[u8]) -> Result<Text<N>, DecodeError> {
     let length = take_byte(input)? as usize;
     let (bytes, rest) = input.split_at_checked(length).ok_or(DecodeError::Truncated)?;
     let text = str::from_utf8(bytes).map_err(|_| DecodeError::InvalidText)?;

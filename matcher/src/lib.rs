@@ -14,6 +14,7 @@
 //! * [`event`]: what everybody else learns.
 //! * [`engine`]: the state machine; [`view`]: what can be seen of it.
 //! * [`restore`]: the state machine out of its own tables.
+//! * [`record`]: the state machine as records and bytes, and back.
 //! * [`naive`]: the same rules in the most obvious code, the oracle of the tests.
 //! * [`codec`]: commands as bytes, for the journal.
 
@@ -31,6 +32,7 @@ pub mod naive;
 pub mod outcome;
 pub mod phase;
 
+pub mod record;
 pub mod restore;
 mod slots;
 
@@ -52,6 +54,7 @@ pub use event::Event;
 pub use naive::NaiveExchange;
 pub use outcome::{CancelReason, Order, OrderStatus, Outcome, Refusal, RejectReason, Trade};
 pub use phase::{InstrumentPhase, MarketPhase};
+pub use record::Record;
 pub use restore::RestoreError;
 pub use terms::{
     ClientOrderId, OrderType, Peg, PostOnly, SelfTradePrevention, Terms, TermsFault, TimeInForce,

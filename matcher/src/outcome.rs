@@ -136,6 +136,35 @@ pub enum RejectReason {
     PostOnlyWouldCross = 22,
 }
 
+impl RejectReason {
+    /// All of them, by their number.
+    pub const ALL: [Self; 23] = [
+        Self::None,
+        Self::MarketClosed,
+        Self::InstrumentHalted,
+        Self::AccountNotVerified,
+        Self::AccountSuspended,
+        Self::AccountClosed,
+        Self::KillSwitch,
+        Self::AuctionPhase,
+        Self::TooManyOpenOrders,
+        Self::TooManyPriceLevels,
+        Self::TooManyPositions,
+        Self::NoReferencePrice,
+        Self::LinkedOrderNotOpen,
+        Self::AlreadyExpired,
+        Self::PriceCollar,
+        Self::OrderQuantityLimit,
+        Self::OrderValueLimit,
+        Self::DailyQuantityLimit,
+        Self::DailyValueLimit,
+        Self::OpenOrdersLimit,
+        Self::InsufficientFunds,
+        Self::InsufficientShares,
+        Self::PostOnlyWouldCross,
+    ];
+}
+
 /// Why an order is finished without having traded completely.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -169,6 +198,25 @@ pub enum CancelReason {
     NoRoom = 12,
 }
 
+impl CancelReason {
+    /// All of them, by their number.
+    pub const ALL: [Self; 13] = [
+        Self::None,
+        Self::Requested,
+        Self::Immediate,
+        Self::FillOrKill,
+        Self::MinimumQuantity,
+        Self::SelfTrade,
+        Self::Expired,
+        Self::LinkedOrder,
+        Self::KillSwitch,
+        Self::SessionEnded,
+        Self::AuctionEnded,
+        Self::VolatilityHalt,
+        Self::NoRoom,
+    ];
+}
+
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -188,6 +236,16 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
+    /// All of them, by their number less 1.
+    pub const ALL: [Self; 6] = [
+        Self::Open,
+        Self::PartiallyFilled,
+        Self::Filled,
+        Self::Cancelled,
+        Self::Rejected,
+        Self::Expired,
+    ];
+
     /// Whether the order waits.
     pub fn is_open(self) -> bool {
         matches!(self, OrderStatus::Open | OrderStatus::PartiallyFilled)

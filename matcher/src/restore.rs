@@ -290,7 +290,6 @@ impl Engine {
         if order.time_in_force == TimeInForce::GoodTillDate {
             self.agenda.expect_expiry(terms.expire_at_us, order.order_id);
         }
-        self.list_by_age(slot);
         self.withhold(slot, order.price_ticks, order.remaining);
         if is_in_book(order) {
             self.books.enter_level(instrument, slot, order.price_ticks);
@@ -408,14 +407,8 @@ impl Engine {
     }
 
     /// The last step: whether all that was entered goes together.
-    pub fn restore_finish(&self) -> Result<(), RestoreError> {
-        for slot in self.open_slots(|engine, slot| engine.books.linked_order(slot) != 0) {
-            let order_id = self.books.orders[slot].id;
-            let linked = self.books.find(self.books.linked_order(slot));
-            if linked.is_none_or(|linked| self.books.linked_order(linked) != order_id) {
-                return Err(RestoreError::Order { order_id, reason: OrderFault::Link });
-            }
-        }
+    pub fn restore_finish(&mut self) -> Result<(), RestoreError> {
+        self.list_by_age()?;
         let mut money: Vec<_> = self.cash.currencies.iter().map(|currency| currency.fees).collect();
         for cash in self.cash.of(None) {
             money[cash.currency as usize - 1] += cash.balance;
@@ -439,32 +432,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Lists an order in its position among those that are older and newer.
-    fn list_by_age(&mut self, slot: Slot) {
-        self.list_in_position(slot);
-        let id = self.books.orders[slot].id;
-        let position = self.books.orders[slot].position;
-        let mut older = self.books.orders[slot].older;
-        if older == NONE || self.books.orders[older].id < id {
-            return;
+    /// Lists the open orders in their positions, which have them by age and not as the books do.
+    fn list_by_age(&mut self) -> Result<(), RestoreError> {
+        let slots = self.open_slots(|_, _| true);
+        let mut by_age: Vec<(OrderId, Slot)> =
+            slots.into_iter().map(|slot| (self.books.orders[slot].id, slot)).collect();
+        by_age.sort_unstable();
+        for (order_id, slot) in by_age {
+            let linked_order = self.books.linked_order(slot);
+            if linked_order != 0 {
+                let linked = self.books.find(linked_order);
+                if linked.is_none_or(|linked| self.books.linked_order(linked) != order_id) {
+                    return Err(RestoreError::Order { order_id, reason: OrderFault::Link });
+                }
+            }
+            self.list_in_position(slot);
         }
-        // Out of the end of the list, and behind the first that is older.
-        let holding = &mut self.positions.holdings[position];
-        let orders = self.books.orders.slots_mut();
-        holding.last_order = older;
-        orders[older as usize].newer = NONE;
-        while older != NONE && orders[older as usize].id > id {
-            older = orders[older as usize].older;
-        }
-        let newer = if older == NONE { holding.first_order } else { orders[older as usize].newer };
-        orders[slot as usize].older = older;
-        orders[slot as usize].newer = newer;
-        orders[newer as usize].older = slot;
-        if older == NONE {
-            holding.first_order = slot;
-        } else {
-            orders[older as usize].newer = slot;
-        }
+        Ok(())
     }
 }
 

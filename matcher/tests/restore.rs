@@ -7,49 +7,20 @@ use matcher::*;
 use proptest::prelude::*;
 use support::{LIMITS, Pair, Random, command, config, opening};
 
-/// As the tables give it back.
+/// As bytes give it back: what is there is a record for each, whichever of the two shows it.
 fn rebuilt(seen: &impl View, limits: Limits) -> Engine {
+    let mut bytes = Vec::new();
+    record::for_each_record(seen, |record| record::encode(record, &mut bytes));
     let mut copy = Engine::new(limits);
-    copy.restore_counters(seen.counters());
-    for (index, &currency) in seen.currencies().iter().enumerate() {
-        assert_eq!(copy.restore_currency(currency), Ok(index as CurrencyId + 1));
-    }
-    for (index, &schedule) in seen.fee_schedules().iter().enumerate() {
-        assert_eq!(copy.restore_fee_schedule(schedule), Ok(index as ScheduleId + 1));
-    }
-    for (index, &participant) in seen.participants().iter().enumerate() {
-        assert_eq!(copy.restore_participant(participant), Ok(index as ParticipantId + 1));
-    }
-    for id in 1..=seen.account_count() {
-        assert_eq!(copy.restore_account(seen.account(id).unwrap()), Ok(id));
-    }
-    for (id, &instrument) in (1..).zip(seen.instruments()) {
-        let state = seen.instrument_state(id).unwrap();
-        assert_eq!(copy.restore_instrument(instrument, state), Ok(id));
-    }
-    for cash in seen.all_cash() {
-        assert_eq!(copy.restore_cash(cash), Ok(()));
-    }
-    for position in seen.all_positions() {
-        assert_eq!(copy.restore_position(position), Ok(()));
-    }
-    for trade_id in seen.busted_trades() {
-        assert_eq!(copy.restore_busted_trade(trade_id), Ok(()));
-    }
-    for (day, steps_taken) in seen.schedule() {
-        assert_eq!(copy.restore_trading_day(day, steps_taken), Ok(()));
-    }
-    for instrument in 1..=seen.instruments().len() as InstrumentId {
-        let buys = seen.queue(instrument, Side::Buy);
-        let sells = seen.queue(instrument, Side::Sell);
-        for order in buys.chain(sells).chain(seen.waiting(instrument)) {
-            assert_eq!(copy.restore_order(&order), Ok(()), "{order:?}");
-        }
-    }
-    for order in seen.client_orders() {
-        assert_eq!(copy.restore_client_order(&order), Ok(()));
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let record = record::decode(&mut rest).expect("it was encoded");
+        assert_eq!(copy.restore(&record), Ok(()), "{record:?}");
     }
     assert_eq!(copy.restore_finish(), Ok(()));
+    let mut again = Vec::new();
+    record::for_each_record(&copy, |record| record::encode(record, &mut again));
+    assert!(bytes == again, "everything has one encoding");
     copy
 }
 
@@ -180,7 +151,6 @@ fn bad_orders_are_errors() {
         let mut bad = good;
         change(&mut bad);
         let error = engine.restore_order(&bad).unwrap_err();
-        engine.validate();
         assert_eq!(engine.state_hash(), state, "an error changes nothing");
         assert!(error.to_string().starts_with(&format!("order {}: ", bad.order_id)));
         match error {
@@ -233,6 +203,7 @@ fn bad_orders_are_errors() {
     assert_eq!(fault_of(&|order| order.priority = 39 << PRIORITY_BITS), OutOfPriority);
     assert_eq!(engine.restore_order(&good), Ok(()));
     assert_eq!(engine.restore_finish(), Ok(()));
+    engine.validate();
 }
 
 #[test]
@@ -254,6 +225,9 @@ fn links_must_be_mutual() {
     engine.restore_order(&linked(1, 2)).unwrap();
     engine.restore_order(&linked(2, 1)).unwrap();
     assert_eq!(engine.restore_finish(), Ok(()));
+    let mut engine = fresh(LIMITS);
+    engine.restore_order(&linked(1, 2)).unwrap();
+    engine.restore_order(&linked(2, 1)).unwrap();
     engine.restore_order(&linked(3, 2)).unwrap();
     let reason = OrderFault::Link;
     assert_eq!(engine.restore_finish(), Err(RestoreError::Order { order_id: 3, reason }));
@@ -322,6 +296,7 @@ fn limits_hold_when_restoring() {
     engine.restore_order(&order(1, Side::Buy, 100)).unwrap();
     engine.restore_order(&order(2, Side::Buy, 100)).unwrap();
     assert_eq!(fault_of(&mut engine, &order(3, Side::Buy, 99)), OrderFault::TooManyPriceLevels);
+    assert_eq!(engine.restore_finish(), Ok(()));
     engine.validate();
 
     let mut engine = fresh(Limits { maximum_accounts: 1, ..LIMITS });
@@ -333,4 +308,60 @@ fn limits_hold_when_restoring() {
 #[should_panic]
 fn counters_come_first() {
     fresh(LIMITS).restore_counters(Counters::default());
+}
+
+proptest! {
+    #![proptest_config(config("proptest-regressions/records.txt"))]
+
+    #[test]
+    fn any_bytes_are_records_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let mut rest = bytes.as_slice();
+        while let Ok(record) = record::decode(&mut rest) {
+            let mut again = Vec::new();
+            record::encode(&record, &mut again);
+            let taken = bytes.len() - rest.len();
+            prop_assert!(bytes[..taken].ends_with(&again), "{record:?} is encoded otherwise");
+        }
+    }
+}
+
+/// Marks are kept for years: these bytes must be read as long as there are any.
+#[test]
+fn the_bytes_of_records_stay_the_same() {
+    let order = Order {
+        terms: Terms {
+            client_order_id: ClientOrderId::new("a-1"),
+            display_quantity: 5,
+            ..Terms::PLAIN
+        },
+        reject_reason: RejectReason::PriceCollar,
+        ..order(300, Side::Sell, 7)
+    };
+    let limits = RiskLimits { open_orders: 9, ..RiskLimits::NONE };
+    let position =
+        Position { quantity: -3, limits, traded_quantity: [1, 2], ..Position::new(1, 2) };
+    let records = [
+        Record::Counters(Counters { sequence: 300, time_us: -1, ..Counters::default() }),
+        Record::Currency(Currency { code: lots().currency, fees: -1, transferred: 64 }),
+        Record::Account(Account { limits, ..Account::new(1) }),
+        Record::Instrument(lots(), InstrumentState::default()),
+        Record::Position(position),
+        Record::BustedTrade(128),
+        Record::Order(order),
+    ];
+    let bytes = records.map(|record| {
+        let mut bytes = Vec::new();
+        record::encode(&record, &mut bytes);
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    });
+    let expected = [
+        "01ac020100000000",
+        "0203555344018001",
+        "0501000000400900",
+        "06044c4f54530355534401020ad00f00000000000000808c8d9e02a08d060000",
+        "0801020500000000000040090002040000",
+        "098001",
+        "0bac021480808096010e3c1428288c010101010000010e0000002103612d3105",
+    ];
+    assert_eq!(bytes, expected);
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::{self, Datum};
 
 use crate::numeric;
@@ -153,6 +154,12 @@ pub fn date_text(days: i32) -> String {
         pg_sys::j2date(days + pg_sys::POSTGRES_EPOCH_JDATE as i32, &mut year, &mut month, &mut day);
     }
     format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// A `timestamptz` of microseconds since 2000-01-01 UTC.
+pub fn timestamp(time_us: i64) -> DatumWithOid<'static> {
+    // SAFETY: that is what a timestamptz is.
+    unsafe { DatumWithOid::new(time_us, pg_sys::TIMESTAMPTZOID) }
 }
 
 /// A `timestamptz` as SQL writes it.

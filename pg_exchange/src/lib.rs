@@ -8,9 +8,12 @@
 //!
 //! See ARCHITECTURE.md for the way of an order.
 
+mod completeness;
 mod datum;
+mod days;
 mod drop_database;
 mod errors;
+mod extension;
 mod money;
 mod numeric;
 mod price;
@@ -20,6 +23,7 @@ mod relation;
 mod settings;
 mod shared;
 mod sql;
+mod statements;
 mod workers;
 
 use pgrx::pg_sys;
@@ -42,8 +46,12 @@ pub extern "C-unwind" fn _PG_init() {
         PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
         pg_sys::shmem_startup_hook = Some(create_memory);
     }
-    drop_database::register();
-    workers::register_launcher();
+    statements::register();
+    // pg_upgrade moves the tables of an exchange: nobody may write, or hold the database, meanwhile.
+    // SAFETY: a flag of this process.
+    if !unsafe { pg_sys::IsBinaryUpgrade } {
+        workers::register_launcher();
+    }
 }
 
 static mut PREVIOUS_REQUEST: pg_sys::shmem_request_hook_type = None;

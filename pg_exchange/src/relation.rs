@@ -2,11 +2,11 @@
 //! and by tuple id, ten times as fast as through SPI.
 //!
 //! This goes past triggers, CHECK constraints and defaults, which our tables do not have,
-//! and past partition routing, which the callers do. Rows are WAL-logged and logically
-//! decoded as any others.
+//! and past partition routing: [`crate::days`] does that for what is partitioned by day. Rows
+//! are WAL-logged and logically decoded as any others.
 
 use std::cell::RefCell;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys::{self, Datum, Oid};
 
@@ -25,7 +25,7 @@ pub fn oid_of(name: &str) -> Oid {
 }
 
 /// The tables that workers write.
-const WRITTEN: [&str; 21] = [
+pub const WRITTEN: [&str; 21] = [
     "participants",
     "accounts",
     "currencies",
@@ -60,6 +60,12 @@ pub fn look_up_for_life() {
     FOR_LIFE.set(WRITTEN.into_iter().map(|name| (name, oid_of(name))).collect());
 }
 
+/// The table of a name that this process found when it began.
+pub fn oid_for_life(name: &'static str) -> Oid {
+    let oid = FOR_LIFE.with_borrow(|known| known.get(name).copied());
+    oid.expect("looked up when the worker began")
+}
+
 /// The columns of fixed width at the begin of a row of a catalog.
 ///
 /// # Safety
@@ -81,7 +87,8 @@ impl Relation {
         Self::open_oid(oid_of(name), lock)
     }
 
-    fn open_oid(oid: Oid, lock: u32) -> Option<Self> {
+    /// Opens a table by its OID; `None` if it is not there any more.
+    pub fn open_oid(oid: Oid, lock: u32) -> Option<Self> {
         // SAFETY: in a transaction; the lock mode is one of Postgres's.
         let relation = unsafe { pg_sys::try_relation_open(oid, lock as i32) };
         // Not `then_some`: a value that is not wanted would be dropped, and so closed.
@@ -93,11 +100,90 @@ impl Relation {
         unsafe { (*(*self.0).rd_att).natts as usize }
     }
 
+    /// The table as PostgreSQL has it, as long as this is open.
+    pub fn as_ptr(&self) -> pg_sys::Relation {
+        self.0
+    }
+
+    /// Its name, without the schema.
+    pub fn name(&self) -> String {
+        // SAFETY: the relation is open; its name ends with a NUL.
+        let name = unsafe { CStr::from_ptr((*(*self.0).rd_rel).relname.data.as_ptr()) };
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Whether it is a partition of another table.
+    pub fn is_partition(&self) -> bool {
+        // SAFETY: the relation is open.
+        unsafe { (*(*self.0).rd_rel).relispartition }
+    }
+
     /// The file that the rows lie in: another one after the table was rewritten, when
     /// tuple ids mean nothing any more.
     pub fn storage(&self) -> u32 {
         // SAFETY: the relation is open.
         unsafe { (*(*self.0).rd_rel).relfilenode.to_u32() }
+    }
+
+    /// Closes it, and gives the lock back that it was opened with.
+    pub fn unlock(self, lock: u32) {
+        // SAFETY: opened by `open`; not closed again.
+        unsafe { pg_sys::relation_close(self.0, lock as i32) };
+        std::mem::forget(self);
+    }
+
+    /// Its OID.
+    pub fn oid(&self) -> Oid {
+        // SAFETY: the relation is open.
+        unsafe { (*self.0).rd_id }
+    }
+
+    /// Its partitions; none where it has none or is not partitioned.
+    fn partitions(&self) -> &[Oid] {
+        // SAFETY: the relation is open, and its description lives as long.
+        unsafe {
+            if (*(*self.0).rd_rel).relkind as u8 != pg_sys::RELKIND_PARTITIONED_TABLE {
+                return &[];
+            }
+            let description = &*pg_sys::RelationGetPartitionDesc(self.0, true);
+            if description.nparts == 0 {
+                return &[];
+            }
+            std::slice::from_raw_parts(description.oids, description.nparts as usize)
+        }
+    }
+
+    /// Whether another table is a partition of it.
+    pub fn has_partition(&self, table: Oid) -> bool {
+        self.partitions().contains(&table)
+    }
+
+    /// Whether a table and its partitions have no row that is committed, or written by this
+    /// transaction. Partitions are locked like the table.
+    pub fn is_empty(&self, lock: u32) -> bool {
+        // SAFETY: the relation is open.
+        if unsafe { (*(*self.0).rd_rel).relkind } as u8 == pg_sys::RELKIND_PARTITIONED_TABLE {
+            return self.partitions().iter().all(|oid| {
+                Self::open_oid(*oid, lock).is_none_or(|partition| partition.is_empty(lock))
+            });
+        }
+        // SAFETY: in a transaction; the snapshot outlives the scan.
+        unsafe {
+            let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+            let scan = pg_sys::heap_beginscan(
+                self.0,
+                snapshot,
+                0,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_ALLOW_PAGEMODE,
+            );
+            let first = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
+            let is_empty = first.is_null();
+            pg_sys::heap_endscan(scan);
+            pg_sys::UnregisterSnapshot(snapshot);
+            is_empty
+        }
     }
 
     fn deform<const N: usize>(&self, tuple: pg_sys::HeapTuple) -> Row<N> {
@@ -291,9 +377,11 @@ pub struct Writer {
 impl Writer {
     /// Opens a table for writing, for a worker; `None` if it is not there any more.
     pub fn open(name: &'static str) -> Option<Self> {
-        let oid = FOR_LIFE.with_borrow(|known| known.get(name).copied());
-        let oid = oid.expect("looked up when the worker began");
-        let relation = Relation::open_oid(oid, pg_sys::RowExclusiveLock)?;
+        Relation::open_oid(oid_for_life(name), pg_sys::RowExclusiveLock).map(Self::of)
+    }
+
+    /// Writes into a table that is open, with a lock that lets it.
+    pub fn of(relation: Relation) -> Self {
         // SAFETY: in a transaction, whose memory context holds all of this.
         unsafe {
             let result =
@@ -301,14 +389,14 @@ impl Writer {
             (*result).type_ = pg_sys::NodeTag::T_ResultRelInfo;
             pg_sys::InitResultRelInfo(result, relation.0, 1, std::ptr::null_mut(), 0);
             pg_sys::ExecOpenIndices(result, false);
-            Some(Self {
+            Self {
                 relation,
                 result,
                 state: pg_sys::CreateExecutorState(),
                 slots: Vec::new(),
                 used: 0,
                 bulk: pg_sys::GetBulkInsertState(),
-            })
+            }
         }
     }
 

@@ -14,7 +14,9 @@
 
 pub mod audit;
 pub mod consistency;
+pub mod content;
 pub mod processes;
+pub mod programs;
 pub mod random;
 pub mod session;
 pub mod traders;
@@ -24,3 +26,23 @@ pub mod waiting;
 pub use session::{Failure, Session, WITH_ITSELF};
 pub use venues::{SharedVenue, Venue};
 pub use waiting::wait_until;
+
+/// A text, such as a plan, without the days in the names of partitions and of their indexes.
+pub fn without_days(text: &str) -> String {
+    const DAY: usize = "_20261125".len();
+    let is_day = |part: &str| {
+        let mut bytes = part.bytes();
+        bytes.next() == Some(b'_') && part.len() == DAY && bytes.all(|byte| byte.is_ascii_digit())
+    };
+    let mut without = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        if rest.get(..DAY).is_some_and(is_day) {
+            rest = &rest[DAY..];
+        } else {
+            without.push(next);
+            rest = &rest[next.len_utf8()..];
+        }
+    }
+    without
+}

@@ -132,8 +132,17 @@ const TAMPERED: &[(&str, &str)] = &[
         "exchange.orders",
     ),
     (
-        "DROP INDEX exchange.finished_orders_order_id;
-         INSERT INTO exchange.finished_orders SELECT * FROM exchange.finished_orders LIMIT 1",
+        // On another day, where its key is none yet.
+        "DO $$
+         DECLARE
+             twice exchange.finished_orders;
+         BEGIN
+             SELECT * INTO twice FROM exchange.finished_orders LIMIT 1;
+             twice.updated_at := twice.updated_at + interval '1 day';
+             PERFORM exchange.add_day('exchange.finished_orders', twice.updated_at);
+             INSERT INTO exchange.finished_orders SELECT twice.*;
+         END
+         $$",
         "exchange.orders",
     ),
     (

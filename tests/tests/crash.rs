@@ -12,17 +12,17 @@ const ROUNDS: u64 = 3;
 
 /// Trades for a while, has the server crash under the load, and returns what is to hold of what
 /// the clients were told once it is up again.
-fn crash_under_load(
+pub fn crash_under_load(
     venue: &Venue,
     floor: &Floor,
     memories: Vec<Memory>,
     round: u64,
-    crash: impl FnOnce(),
+    crash: impl FnOnce(&Trading),
 ) -> Vec<Memory> {
     let seed = seed().wrapping_add(round);
     let trading = Trading::start(venue, floor, memories, WhenDisconnected::Leave, seed);
     trading.wait_for_calls(1_000);
-    crash();
+    crash(&trading);
     let mut memories = trading.wait_until_left();
     venue.cluster().start().expect("the server starts again");
     let last_sequence = last_sequence(venue);
@@ -45,7 +45,7 @@ fn nothing_durable_is_lost_when_the_power_is() {
     let floor = Floor::open(&venue, CLIENTS);
     let mut memories = floor.newcomers();
     for round in 0..ROUNDS {
-        let kill = || venue.cluster().kill9().expect("the server can be killed");
+        let kill = |_: &Trading| venue.cluster().kill9().expect("the server can be killed");
         memories = crash_under_load(&venue, &floor, memories, round, kill);
         audit::assert_sound(&venue, &memories);
     }
@@ -58,7 +58,7 @@ fn nothing_durable_is_lost_when_a_worker_is_killed() {
     let mut memories = floor.newcomers();
     for (round, worker) in (ROUNDS..).zip(tests::venues::WORKERS) {
         let pid = venue.worker(worker);
-        let kill = || processes::kill(pid);
+        let kill = |_: &Trading| processes::kill(pid);
         memories = crash_under_load(&venue, &floor, memories, round, kill);
         audit::assert_sound(&venue, &memories);
     }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod analysts;
+mod backups;
 mod catalog;
 mod client_order_ids;
 mod concurrency;
@@ -19,13 +20,17 @@ mod mixed;
 mod order_entry;
 mod order_types;
 mod past;
+mod patroni;
 mod phases;
 mod privileges;
 mod public_events;
 mod rate_limits;
+mod recovery;
 mod replication;
 mod reports;
+mod retention;
 mod semantics;
 mod sessions;
 mod standby;
 mod tables_and_market_data;
+mod upgrades;

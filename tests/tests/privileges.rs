@@ -56,6 +56,11 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("candles_for", Circle::Everybody),
     ("day_statistics_for", Circle::Everybody),
     ("days", Circle::Everybody),
+    ("busts_are_kept", Circle::Everybody),
+    ("is_kept", Circle::Everybody),
+    ("events_are_kept", Circle::Everybody),
+    ("commands_are_kept", Circle::Everybody),
+    ("executions_are_kept", Circle::Everybody),
     ("midnight", Circle::Everybody),
     ("period", Circle::Everybody),
     ("settlement_date", Circle::Everybody),
@@ -79,6 +84,9 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("audit_trail", Circle::Reporters),
     ("audit_trails", Circle::Reporters),
     ("check_day", Circle::Reporters),
+    ("archive_refusal", Circle::Reporters),
+    ("day_bounds", Circle::Reporters),
+    ("day_partitions", Circle::Reporters),
     ("check_journal", Circle::Reporters),
     ("check_period", Circle::Reporters),
     ("day_reports", Circle::Reporters),
@@ -99,6 +107,8 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("trading_day_times", Circle::Everybody),
     ("wait_for", Circle::Everybody),
     ("worker_states", Circle::Everybody),
+    ("recoveries", Circle::Everybody),
+    ("halt_hint", Circle::Everybody),
     ("acknowledge", Circle::TradersAndWatchers),
     ("busts_since", Circle::TradersAndWatchers),
     ("create_consumer", Circle::TradersAndWatchers),
@@ -107,6 +117,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("fetch_events", Circle::TradersAndWatchers),
     ("find_consumer", Circle::TradersAndWatchers),
     ("leave_consumer", Circle::TradersAndWatchers),
+    ("order_history", Circle::TradersAndWatchers),
     ("cancel_client_order", Circle::Traders),
     ("cancel_on_disconnect", Circle::Traders),
     ("cancel_order", Circle::Traders),
@@ -119,6 +130,10 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("replace_order", Circle::Traders),
     ("decode_journal", Circle::Reporters),
     ("journal_commands", Circle::Reporters),
+    ("replay_check", Circle::Reporters),
+    ("add_day", Circle::Admins),
+    ("archive_day", Circle::Admins),
+    ("compress_file", Circle::Admins),
     ("advance_clock", Circle::Admins),
     ("bust_trade", Circle::Admins),
     ("close_account", Circle::Admins),
@@ -132,6 +147,8 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("drop_copy_publication", Circle::Admins),
     ("function_signatures", Circle::Admins),
     ("halt_instrument", Circle::Admins),
+    ("keep_mark", Circle::Admins),
+    ("mark_complete", Circle::Admins),
     ("open_account", Circle::Admins),
     ("open_market", Circle::Admins),
     ("register_participant", Circle::Admins),
@@ -141,6 +158,7 @@ const FUNCTIONS: &[(&str, Circle)] = &[
     ("replace_calendar_exception", Circle::Admins),
     ("replace_trading_hours", Circle::Admins),
     ("reset_statistics", Circle::Admins),
+    ("restart_workers", Circle::Admins),
     ("resume_instrument", Circle::Admins),
     ("set_credit_limit", Circle::Admins),
     ("set_fee_schedule", Circle::Admins),
@@ -157,11 +175,15 @@ const FUNCTIONS: &[(&str, Circle)] = &[
 
 /// Every table and view, and who may read it.
 const RELATIONS: &[(&str, Circle)] = &[
+    ("archived_days", Circle::Everybody),
+    ("archived_files", Circle::Reporters),
+    ("archived_last_trades", Circle::Reporters),
     ("closed_days", Circle::Everybody),
     ("end_of_day_prices", Circle::Everybody),
     ("end_of_day_statements", Circle::TradersAndWatchers),
     ("settlement_changes", Circle::TradersAndWatchers),
     ("settlement_obligations", Circle::TradersAndWatchers),
+    ("complete_since", Circle::Reporters),
     ("end_of_day_checks", Circle::Watchers),
     ("auctions", Circle::Everybody),
     ("best_quotes", Circle::Everybody),
@@ -181,6 +203,7 @@ const RELATIONS: &[(&str, Circle)] = &[
     ("trading_days", Circle::Everybody),
     ("trading_hours", Circle::Everybody),
     ("workers", Circle::Everybody),
+    ("recovery", Circle::Everybody),
     ("accounts", Circle::TradersAndWatchers),
     ("balances", Circle::TradersAndWatchers),
     ("cash", Circle::TradersAndWatchers),
@@ -205,6 +228,8 @@ const RELATIONS: &[(&str, Circle)] = &[
     ("drop_copies", Circle::Reporters),
     ("engine_state", Circle::Reporters),
     ("journal", Circle::Reporters),
+    ("replay_mark_parts", Circle::Reporters),
+    ("replay_marks", Circle::Reporters),
 ];
 
 /// The tables that are edited by hand, by admins alone. Nobody may empty them with TRUNCATE.
@@ -241,8 +266,10 @@ fn assert_complete(listed: &[(&str, Circle)], session: &mut Session, catalog: &s
 
 const ALL_FUNCTIONS: &str =
     "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'exchange'::regnamespace";
+/// Partitions of days are looked at by themselves: see [`partitions_of_days_are_granted_to_nobody`].
 const ALL_RELATIONS: &str = "SELECT relname FROM pg_class
-     WHERE relnamespace = 'exchange'::regnamespace AND relkind NOT IN ('i', 'I', 'c', 't')";
+     WHERE relnamespace = 'exchange'::regnamespace AND relkind NOT IN ('i', 'I', 'c', 't')
+       AND NOT (relispartition AND relname ~ '_[0-9]{8}$')";
 
 #[test]
 fn the_catalog_grants_what_is_written_here() {
@@ -356,6 +383,7 @@ fn try_everything(session: &mut Session, role: &str, calls: &[String]) -> Vec<St
             "order_books",
             "order_books_l3",
             "pg_stat_exchange",
+            "recovery",
             "replication_slots",
             "status",
             "workers",
@@ -539,7 +567,8 @@ fn of_accounts(superuser: &mut Session) -> Vec<String> {
     superuser.rows(
         "SELECT c.relname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
          WHERE c.relnamespace = 'exchange'::regnamespace AND a.attname = 'account_id'
-           AND c.relkind IN ('r', 'p', 'v') ORDER BY 1",
+           AND c.relkind IN ('r', 'p', 'v')
+           AND NOT (c.relispartition AND c.relname ~ '_[0-9]{8}$') ORDER BY 1",
     )
 }
 
@@ -623,6 +652,7 @@ fn row_level_security_is_on_where_rows_are_of_accounts() {
         "SELECT DISTINCT c.relname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
          WHERE c.relnamespace = 'exchange'::regnamespace
            AND a.attname IN ('account_id', 'owner', 'role', 'participant_id')
+           AND NOT (c.relispartition AND c.relname ~ '_[0-9]{8}$')
            AND (c.relkind IN ('r', 'p')
                 AND NOT (c.relrowsecurity
                          AND EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid AND polname = 'own_rows')
@@ -631,6 +661,28 @@ fn row_level_security_is_on_where_rows_are_of_accounts() {
                 AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false))",
     );
     assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn partitions_of_days_are_granted_to_nobody() {
+    let mut superuser = venue().superuser();
+    // As a venue may have set it for tables of its own.
+    superuser.run(
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA exchange GRANT SELECT ON TABLES TO PUBLIC;
+         SELECT exchange.add_day('exchange.executions', '2031-01-01'),
+                exchange.add_day('exchange.finished_orders', '2031-01-01');
+         ALTER DEFAULT PRIVILEGES IN SCHEMA exchange REVOKE SELECT ON TABLES FROM PUBLIC",
+    );
+    let open = superuser.rows(
+        "SELECT p.partition FROM exchange.day_partitions() AS p
+         JOIN pg_class AS c ON c.oid = format('exchange.%I', p.partition)::regclass
+         WHERE CASE WHEN p.table_name IN ('executions', 'finished_orders')
+                    THEN NOT c.relrowsecurity OR EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid)
+                    ELSE c.relacl IS NOT NULL END",
+    );
+    assert!(open.is_empty(), "{open:?}");
+    let partitions = "SELECT count(*) > 5 FROM exchange.day_partitions()";
+    assert!(superuser.is_true(partitions));
 }
 
 #[test]

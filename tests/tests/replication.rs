@@ -1,5 +1,6 @@
 //! What leaves the venue by logical replication.
 
+mod archive;
 mod catalog;
 mod drop_copies;
 mod journal;

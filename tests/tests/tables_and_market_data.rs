@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use tests::consistency::{assert_consistent, contradictions};
 use tests::random::{Random, seed};
-use tests::{Session, SharedVenue, Venue};
+use tests::{Session, SharedVenue, Venue, without_days};
 
 const SYMBOLS: [&str; 3] = ["ALPHA", "BETA", "GAMMA"];
 
@@ -238,12 +238,12 @@ fn the_questions_that_people_ask_are_indexed() {
         ("SELECT * FROM exchange.executions WHERE order_id = 100", &["executions_pkey"]),
         (
             "SELECT * FROM exchange.executions WHERE symbol = 'ALPHA'
-                 AND executed_at >= '2024-03-08' AND executed_at < '2024-03-09' ORDER BY executed_at",
+                 AND executed_at >= '2024-03-08' AND executed_at < '2024-06-08' ORDER BY executed_at",
             &["executions_symbol"],
         ),
         (
             "SELECT * FROM exchange.executions WHERE account_id = 2
-                 AND executed_at >= '2024-03-08' AND executed_at < '2024-03-09' ORDER BY executed_at",
+                 AND executed_at >= '2024-03-08' AND executed_at < '2024-06-08' ORDER BY executed_at",
             &["executions_account"],
         ),
         ("SELECT * FROM exchange.trades WHERE trade_id = 7", &["trades_pkey"]),
@@ -262,7 +262,7 @@ fn the_questions_that_people_ask_are_indexed() {
             &["journal_pkey"],
         ),
     ] {
-        let plan = plan(&mut superuser, query);
+        let plan = without_days(&plan(&mut superuser, query));
         for index in indexes {
             assert!(plan.contains(index), "{query}\ndoes not use {index}:\n{plan}");
         }
@@ -281,7 +281,7 @@ fn an_order_moves_from_the_open_to_the_finished_ones_once() {
     let place = |session: &mut Session| {
         session.wait_for_tables();
         session.rows(&format!(
-            "SELECT tableoid::regclass, status, filled_quantity, turnover, updated_at > created_at
+            "SELECT regexp_replace(tableoid::regclass::text, '_[0-9]{{8}}$', ''), status, filled_quantity, turnover, updated_at > created_at
              FROM exchange.orders WHERE order_id = {order}"
         ))
     };
@@ -312,7 +312,7 @@ fn maintenance_of_the_tables_is_noticed() {
         "CLUSTER exchange.candles USING candles_pkey",
         "REINDEX SCHEMA exchange",
         "VACUUM FULL exchange.finished_orders",
-        "ALTER TABLE exchange.finished_orders SET (fillfactor = 90)",
+        "VACUUM FULL exchange.journal",
         "CREATE INDEX ON exchange.executions (executed_at)",
         "VACUUM (FULL, ANALYZE)",
     ] {

@@ -5,12 +5,14 @@
 //! make one too: the server programs then run as the `postgres` user.
 
 mod account;
+mod backup;
 mod installation;
 mod place;
 mod process;
 mod settings;
 mod standby;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,6 +23,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::connection::Connection;
 use account::Account;
+pub use backup::ARCHIVED;
 pub use installation::Installation;
 use place::Place;
 use process::Postmaster;
@@ -34,6 +37,11 @@ pub const DATABASE: &str = "exchange";
 
 /// How long a server may take to start or stop, in seconds. Crash recovery is part of a start.
 const DEADLINE_SECONDS: u32 = 120;
+
+/// A program that runs as the user of all private clusters: root's are the `postgres` user's.
+pub fn server_user_command(program: impl AsRef<OsStr>) -> Result<Command> {
+    Ok(Account::for_servers()?.command(program))
+}
 
 /// How a server is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

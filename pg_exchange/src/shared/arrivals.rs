@@ -6,7 +6,7 @@
 //! moment between claiming a place and filling it: a backend that is stopped or killed
 //! at any instruction never stalls the others.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use super::sync::{AtomicU64, Ordering};
 
 /// A submission, named by the backend and its running number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +39,14 @@ fn full(position: u64, arrival: Arrival) -> u64 {
 }
 
 /// The head and tail of the queue, apart from each other's cache lines.
+#[derive(Default)]
 #[repr(C)]
 pub struct Positions {
     head: Line,
     tail: Line,
 }
 
+#[derive(Default)]
 #[repr(C, align(128))]
 struct Line(AtomicU64);
 

@@ -3,14 +3,17 @@
 //! A latch costs several system calls a sleep; this costs one, and a wake-up of somebody
 //! who is not asleep costs none. Signals end a sleep (`EINTR`), so interrupts are seen.
 
-use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::time::Duration;
+
+use super::futex;
+use super::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
 const NAPPING: u32 = 2;
 
 /// Where one process sleeps and others wake it.
+#[derive(Default)]
 #[repr(C)]
 pub struct Bell {
     word: AtomicU32,
@@ -35,7 +38,7 @@ impl Bell {
         // what it did before.
         fence(Ordering::SeqCst);
         if !ready() {
-            futex_wait(&self.word, how, timeout);
+            futex::wait(&self.word, how, timeout);
         }
         self.word.store(AWAKE, Ordering::SeqCst);
     }
@@ -55,15 +58,16 @@ impl Bell {
         if wakes(self.word.load(Ordering::Relaxed))
             && self.word.swap(AWAKE, Ordering::SeqCst) != AWAKE
         {
-            futex_wake(&self.word, 1);
+            futex::wake(&self.word, 1);
         }
     }
 }
 
 /// A sequence number that only grows, and that processes may wait for.
+#[derive(Default)]
 #[repr(C, align(128))]
 pub struct Cursor {
-    value: std::sync::atomic::AtomicU64,
+    value: AtomicU64,
     epoch: AtomicU32,
     waiters: AtomicU32,
 }
@@ -86,7 +90,7 @@ impl Cursor {
         fence(Ordering::SeqCst);
         if self.waiters.load(Ordering::Relaxed) > 0 {
             self.epoch.fetch_add(1, Ordering::SeqCst);
-            futex_wake(&self.epoch, i32::MAX);
+            futex::wake(&self.epoch, i32::MAX);
         }
     }
 
@@ -103,28 +107,8 @@ impl Cursor {
         let epoch = self.epoch.load(Ordering::SeqCst);
         hurry();
         if self.get() < target {
-            futex_wait(&self.epoch, epoch, timeout);
+            futex::wait(&self.epoch, epoch, timeout);
         }
         self.waiters.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-fn futex_wait(word: &AtomicU32, expected: u32, timeout: Duration) {
-    let timeout = libc::timespec {
-        tv_sec: timeout.as_secs() as libc::time_t,
-        tv_nsec: timeout.subsec_nanos() as libc::c_long,
-    };
-    // SAFETY: the word and the timeout outlive the call; FUTEX_WAIT without the private
-    // flag, because the word is shared between processes. Every result (woken, value
-    // changed, timeout, signal) sends the caller back to its own check.
-    unsafe {
-        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &timeout);
-    }
-}
-
-fn futex_wake(word: &AtomicU32, count: i32) {
-    // SAFETY: FUTEX_WAKE only uses the address of the word.
-    unsafe {
-        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count);
     }
 }

@@ -1,11 +1,11 @@
 //! Who runs, for which database, how far they have come, and whether they had to stop.
 
-use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 
 use matcher::MarketPhase;
 
 use super::bell::{Bell, Cursor};
+use super::sync::Torn;
 
 /// The background workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,18 +146,44 @@ impl Worker {
     }
 }
 
-const REASON_BYTES: usize = 256;
+const TEXT_BYTES: usize = 1000;
 
-/// A reason to stop, written once.
-#[repr(C)]
-struct Halt {
-    /// 0: none; 1: being written; 2: there.
-    state: AtomicU32,
-    length: AtomicU32,
-    reason: UnsafeCell<[u8; REASON_BYTES]>,
+/// A text of some length.
+#[derive(Clone, Copy)]
+struct Text {
+    length: u32,
+    bytes: [u8; TEXT_BYTES],
 }
 
-// SAFETY: written by the one process that moved `state` from 0 to 1, read from 2 on.
+impl Text {
+    fn of(text: &str) -> Self {
+        let length = text.floor_char_boundary(TEXT_BYTES);
+        let mut bytes = [0; TEXT_BYTES];
+        bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+        Self { length: length as u32, bytes }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes[..self.length as usize]).into_owned()
+    }
+}
+
+/// Why the market is stopped, and what can be done.
+#[repr(C)]
+struct Halt {
+    /// By its remainder: 0, none; 1, being written; 2, there. It only grows.
+    state: AtomicU32,
+    texts: [Torn<Text>; 2],
+}
+
+impl Halt {
+    const STATES: u32 = 3;
+    const NONE: u32 = 0;
+    const THERE: u32 = 2;
+}
+
+// SAFETY: written by the one process that moved `state` to 1; what is read is looked at only if
+// `state` has not moved since it was 2.
 unsafe impl Sync for Halt {}
 
 /// The head of the shared memory.
@@ -316,31 +342,57 @@ impl Control {
         now_us < self.detached_until_us.load(Ordering::Acquire)
     }
 
-    /// Stops the market: something is wrong that only a person can judge. The first
-    /// reason stays, until the server is restarted.
-    pub fn halt(&self, reason: &str) {
-        if self.halt.state.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            let mut length = reason.len().min(REASON_BYTES);
-            while !reason.is_char_boundary(length) {
-                length -= 1;
+    /// Stops the market: something is wrong that only a person can judge. The first reason stays,
+    /// until the workers are restarted.
+    pub fn halt(&self, reason: &str, remedy: &str) {
+        let state = self.halt.state.load(Ordering::Acquire);
+        if state % Halt::STATES == Halt::NONE
+            && self
+                .halt
+                .state
+                .compare_exchange(state, state + 1, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+        {
+            for (place, text) in self.halt.texts.iter().zip([reason, remedy]) {
+                // SAFETY: this process alone moved the state to 1.
+                place.write(|place| unsafe { place.write_volatile(Text::of(text)) });
             }
-            // SAFETY: this process alone moved the state from 0 to 1.
-            unsafe {
-                (&mut *self.halt.reason.get())[..length]
-                    .copy_from_slice(&reason.as_bytes()[..length]);
-            }
-            self.halt.length.store(length as u32, Ordering::Relaxed);
-            self.halt.state.store(2, Ordering::Release);
+            self.halt.state.store(state + 2, Ordering::Release);
         }
     }
 
-    /// Why the market is stopped, if it is.
-    pub fn halted(&self) -> Option<String> {
-        (self.halt.state.load(Ordering::Acquire) == 2).then(|| {
-            let length = self.halt.length.load(Ordering::Relaxed) as usize;
-            // SAFETY: written before the state became 2, and never again.
-            let reason = unsafe { &(&*self.halt.reason.get())[..length] };
-            String::from_utf8_lossy(reason).into_owned()
-        })
+    /// Why the market is stopped, if it is, and what can be done.
+    pub fn halted(&self) -> Option<(String, String)> {
+        let state = self.halt.state.load(Ordering::Acquire);
+        if state % Halt::STATES != Halt::THERE {
+            return None;
+        }
+        let texts = self.halt.texts.each_ref().map(Torn::read);
+        fence(Ordering::Acquire);
+        if self.halt.state.load(Ordering::Relaxed) != state {
+            return None;
+        }
+        // SAFETY: written before the state became 2, and not again before it moved on.
+        let [reason, remedy] = texts.map(|text| unsafe { text.assume_init() }.text());
+        Some((reason, remedy))
+    }
+
+    /// Whether the market is stopped.
+    pub fn is_halted(&self) -> bool {
+        self.halt.state.load(Ordering::Acquire) % Halt::STATES == Halt::THERE
+    }
+
+    /// What stopped the market is mended, says a person.
+    pub fn end_halt(&self) {
+        let state = self.halt.state.load(Ordering::Acquire);
+        if state % Halt::STATES == Halt::THERE {
+            // Another one may have said so first.
+            let _ = self.halt.state.compare_exchange(
+                state,
+                state.wrapping_add(1),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+        }
     }
 }

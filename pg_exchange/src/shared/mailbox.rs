@@ -5,13 +5,10 @@
 //! and makes it `Answered`. As long as it is not taken, the backend can withdraw it, and
 //! nothing was entered. The matcher never waits for a backend.
 
-use std::cell::UnsafeCell;
-use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use matcher::{Command, Outcome, Refusal, Sequence};
 
 use super::bell::Bell;
+use super::sync::{AtomicU32, AtomicU64, Lent, Ordering};
 
 /// Whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +38,7 @@ pub struct Answer {
 const PHASE_BITS: u32 = 2;
 
 /// The fixed part of a mailbox.
+#[derive(Default)]
 #[repr(C, align(128))]
 pub struct Header {
     /// Running number of the submission and its phase.
@@ -58,10 +56,11 @@ pub struct Header {
 }
 
 /// A command's place, and its answer's.
+#[derive(Default)]
 #[repr(C)]
 pub struct Exchange {
-    command: UnsafeCell<MaybeUninit<Command>>,
-    answer: UnsafeCell<MaybeUninit<Answer>>,
+    command: Lent<Command>,
+    answer: Lent<Answer>,
 }
 
 // SAFETY: who may touch these is decided by `Header::state`, by acquire and release.
@@ -127,7 +126,7 @@ impl Mailbox {
         assert!(matches!(phase, Phase::Idle | Phase::Answered), "a submission is under way");
         for (exchange, command) in self.exchanges[..commands.len()].iter().zip(commands) {
             // SAFETY: in these phases the mailbox is its backend's alone.
-            unsafe { exchange.command.get().write(MaybeUninit::new(*command)) };
+            unsafe { exchange.command.write(*command) };
         }
         self.header.count.store(commands.len() as u32, Ordering::Relaxed);
         self.header.answered.store(0, Ordering::Relaxed);
@@ -149,7 +148,7 @@ impl Mailbox {
         assert!(index < self.header.answered.load(Ordering::Acquire) as usize);
         // SAFETY: the matcher wrote it before it counted it as answered, and writes it
         // again only for another submission, which is this backend's to make.
-        unsafe { (*self.exchanges[index].answer.get()).assume_init() }
+        unsafe { *self.exchanges[index].answer.get() }
     }
 
     /// The last sequence number of the submission; 0 if all its commands were refused.
@@ -196,13 +195,13 @@ impl Mailbox {
     pub fn command(&self, index: usize) -> &Command {
         // SAFETY: the backend wrote it before the submission became `Submitted`, and
         // does not touch it while it is `Taken`.
-        unsafe { (*self.exchanges[index].command.get()).assume_init_ref() }
+        unsafe { self.exchanges[index].command.get() }
     }
 
     /// Answers the next command of the taken submission.
     pub fn put_answer(&self, index: usize, answer: Answer) {
         // SAFETY: while the submission is `Taken`, answers are the matcher's.
-        unsafe { self.exchanges[index].answer.get().write(MaybeUninit::new(answer)) };
+        unsafe { self.exchanges[index].answer.write(answer) };
         if answer.sequence != 0 {
             self.header.last_sequence.store(answer.sequence, Ordering::Relaxed);
         }

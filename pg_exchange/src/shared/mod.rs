@@ -9,11 +9,14 @@ pub mod boards;
 pub mod calendar;
 pub mod control;
 pub mod directory;
+mod futex;
 pub mod mailbox;
 pub mod rate_limiter;
+pub mod recovery;
 pub mod ring;
 pub mod sessions;
 pub mod statistics;
+mod sync;
 pub mod timetable;
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -24,10 +27,11 @@ use pgrx::pg_sys;
 use self::arrivals::{Arrivals, Positions};
 use self::boards::Boards;
 use self::calendar::Calendar;
-use self::control::Control;
+use self::control::{Control, Role};
 use self::directory::Directory;
 use self::mailbox::Mailbox;
 use self::rate_limiter::RateLimiter;
+use self::recovery::Recovery;
 use self::ring::{Ring, Slot};
 use self::sessions::Sessions;
 use self::statistics::Statistics;
@@ -56,6 +60,7 @@ pub struct Shared {
     pub calendar: &'static Calendar,
     /// The books.
     pub boards: Boards,
+    recoveries: &'static [Recovery],
     mailboxes: &'static [mailbox::Header],
     exchanges: &'static [mailbox::Exchange],
 }
@@ -77,6 +82,11 @@ impl Shared {
             &self.mailboxes[backend],
             &self.exchanges[backend * capacity..(backend + 1) * capacity],
         )
+    }
+
+    /// How far a worker has come with making its engine.
+    pub fn recovery(&self, role: Role) -> &'static Recovery {
+        &self.recoveries[role as usize]
     }
 
     /// How many mailboxes there are.
@@ -132,6 +142,7 @@ fn lay_out(base: *mut u8) -> (usize, Option<Shared>) {
     let mut layout = Layout { base, size: 0 };
     let control = layout.one::<Control>();
     let statistics = layout.one::<Statistics>();
+    let recoveries = layout.array::<Recovery>(Role::ALL.len());
     let positions = layout.one::<Positions>();
     // A backend has one submission under way, and may leave withdrawn ones behind.
     let cells = layout.array::<AtomicU64>((4 * backends).next_power_of_two());
@@ -168,6 +179,7 @@ fn lay_out(base: *mut u8) -> (usize, Option<Shared>) {
             timetable: timetable?,
             calendar: calendar?,
             boards: Boards::new(words, depth),
+            recoveries,
             mailboxes,
             exchanges,
         })
@@ -176,6 +188,9 @@ fn lay_out(base: *mut u8) -> (usize, Option<Shared>) {
 }
 
 const ALIGNMENT: usize = 128;
+
+// Three cache lines.
+const _: () = assert!(size_of::<Slot>() == 192);
 
 /// Asks for the memory; from `shmem_request_hook`.
 pub fn request() {

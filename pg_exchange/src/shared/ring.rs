@@ -6,11 +6,9 @@
 //! journaler never misses one; a consumer that fell behind finds another sequence number
 //! in the slot and reads the journal instead.
 
-use std::cell::UnsafeCell;
-use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-
 use matcher::{Command, Sequence, Stamp};
+
+use super::sync::{AtomicU64, Ordering, Torn, fence};
 
 /// Which command of which submission a slot holds, so that its sender can be told when
 /// it is durable, and a restarted matcher can go on where it was.
@@ -47,14 +45,13 @@ pub struct Entry {
 }
 
 /// One place of the ring: three cache lines.
+#[derive(Default)]
 #[repr(C, align(64))]
 pub struct Slot {
     /// The sequence number of what `entry` holds; 0 while it is written.
     sequence: AtomicU64,
-    entry: UnsafeCell<MaybeUninit<Entry>>,
+    entry: Torn<Entry>,
 }
-
-const _: () = assert!(size_of::<Slot>() == 192);
 
 // SAFETY: `entry` is written by the matcher alone, and read through `Ring::read`, which
 // checks with `sequence` that no write came in between.
@@ -87,16 +84,15 @@ impl Ring {
         let slot = self.slot(stamp.sequence);
         slot.sequence.store(0, Ordering::Relaxed);
         fence(Ordering::Release);
-        let entry = slot.entry.get().cast::<Entry>();
         // SAFETY: the pointers are to the fields of the slot, and there is one writer. A
         // reader that copies at the same time notices by the sequence number and throws
         // its copy away.
-        unsafe {
+        slot.entry.write(|entry| unsafe {
             (&raw mut (*entry).stamp).write_volatile(stamp);
             (&raw mut (*entry).command).write_volatile(*command);
             (&raw mut (*entry).event_hash).write_volatile(event_hash);
             (&raw mut (*entry).origin).write_volatile(origin);
-        }
+        });
         slot.sequence.store(stamp.sequence, Ordering::Release);
     }
 
@@ -106,9 +102,8 @@ impl Ring {
         if slot.sequence.load(Ordering::Acquire) != sequence {
             return None;
         }
-        // SAFETY: the slot was written, as its sequence number shows; whether the copy is
-        // whole is checked below, before it is looked at.
-        let copy = unsafe { slot.entry.get().read_volatile() };
+        // Whether the copy is whole is checked below, before it is looked at.
+        let copy = slot.entry.read();
         fence(Ordering::Acquire);
         if slot.sequence.load(Ordering::Relaxed) != sequence {
             return None;

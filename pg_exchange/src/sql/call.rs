@@ -3,6 +3,7 @@
 use pgrx::pg_sys::{self, Datum};
 
 use crate::datum::FromDatum;
+use crate::extension;
 
 /// A call in progress.
 #[derive(Clone, Copy)]
@@ -29,7 +30,9 @@ impl Call {
     fn datum(&self, index: usize) -> Option<Datum> {
         // SAFETY: there are `nargs` arguments; checked.
         unsafe {
-            assert!(index < (*self.0).nargs as usize, "the SQL declaration has fewer arguments");
+            if index >= (*self.0).nargs as usize {
+                extension::refuse_other_declaration();
+            }
             let argument = &*(*self.0).args.as_ptr().add(index);
             (!argument.isnull).then_some(argument.value)
         }
@@ -124,13 +127,32 @@ impl Rows {
         }
     }
 
+    /// The same for a function that must also answer as an earlier version of the extension declared
+    /// it: with fewer columns. Later versions have added theirs at the end.
+    pub fn add_as_declared<const N: usize>(&mut self, row: [Option<Datum>; N]) {
+        // SAFETY: the descriptor is that of the store.
+        let columns = unsafe { (*self.descriptor).natts } as usize;
+        if columns > N {
+            extension::refuse_other_declaration();
+        }
+        self.put(row);
+    }
+
     /// Adds a row: one value a column, `None` for NULL.
     pub fn add<const N: usize>(&mut self, row: [Option<Datum>; N]) {
+        // SAFETY: the descriptor is that of the store.
+        if unsafe { (*self.descriptor).natts } as usize != N {
+            extension::refuse_other_declaration();
+        }
+        self.put(row);
+    }
+
+    /// Adds a row of at least as many values as there are columns.
+    fn put<const N: usize>(&mut self, row: [Option<Datum>; N]) {
         let mut nulls = row.map(|value| value.is_none());
         let mut values = row.map(|value| value.unwrap_or(Datum::null()));
-        // SAFETY: the descriptor says how many columns there are; checked.
+        // SAFETY: there are as many values as the descriptor has columns; checked.
         unsafe {
-            assert_eq!((*self.descriptor).natts as usize, N, "the SQL declaration differs");
             pg_sys::tuplestore_putvalues(
                 self.store,
                 self.descriptor,

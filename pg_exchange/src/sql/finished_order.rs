@@ -8,6 +8,7 @@ use super::order_ack::{AckFormat, NotChanged};
 use super::placed_order::{ORDER_COLUMNS, SYMBOL};
 use super::submission::raise_refusal;
 use super::venue::Venue;
+use crate::days;
 use crate::price;
 use crate::relation::{Relation, Row};
 
@@ -24,8 +25,12 @@ pub fn acknowledge(venue: Venue, format: &AckFormat, id: i64) -> Datum {
         raise_refusal(matcher::Refusal::UnknownOrder, format!("There is no order {id}."))
     };
     let Some(table) = Relation::open("finished_orders", pg_sys::AccessShareLock) else { unknown() };
-    let found = table.find("finished_orders_order_id", &[(pg_sys::F_INT8EQ, Datum::from(id))]);
-    let Some((_, row)) = found else { unknown() };
+    // Most likely it finished just now.
+    let found = days::latest_first(&table).find_map(|day| {
+        let index = format!("{}_order_id", day.name());
+        Some(day.find(&index, &[(pg_sys::F_INT8EQ, Datum::from(id))])?.1)
+    });
+    let Some(row) = found else { unknown() };
     let row: Row<ORDER_COLUMNS> = row;
     // In the order of exchange.orders, see sql/30_orders_and_executions.sql.
     authority::account_or_venue(&shared.directory, Some(row.get::<i32>(1)));

@@ -9,8 +9,9 @@ use pgrx::pg_sys::{self, Datum, Pg_finfo_record};
 
 use super::call::Call;
 use super::{
-    accounts, fees, journal, limits, market_data, mass_cancel, monitoring, order_book_at,
-    order_entry, phases, public_events, reference_data, schedule, sessions, trade_bust,
+    accounts, archive, fees, journal, limits, market_data, mass_cancel, monitoring, order_book_at,
+    order_entry, order_history, phases, public_events, reference_data, replay_check, replay_marks,
+    schedule, sessions, trade_bust,
 };
 
 static API_VERSION_1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
@@ -133,10 +134,18 @@ sql_functions! {
         "text, timestamp with time zone, integer" => order_book_at::order_book_at_time;
     order_book_at_sequence_wrapper, pg_finfo_order_book_at_sequence_wrapper,
         "text, bigint, integer" => order_book_at::order_book_at_sequence;
+    order_history_wrapper, pg_finfo_order_history_wrapper,
+        "bigint" => order_history::order_history;
+    keep_mark_wrapper, pg_finfo_keep_mark_wrapper,
+        "bigint" => replay_marks::keep_mark;
+    replay_check_wrapper, pg_finfo_replay_check_wrapper,
+        "bigint, bigint" => replay_check::replay_check;
     decode_journal_wrapper, pg_finfo_decode_journal_wrapper,
         "bytea, bigint, bigint" => journal::decode_journal;
     journal_commands_wrapper, pg_finfo_journal_commands_wrapper,
         "bigint, bigint, bigint" => journal::journal_commands;
+    compress_file_wrapper, pg_finfo_compress_file_wrapper,
+        "text" => archive::compress_file;
     checksum_wrapper, pg_finfo_checksum_wrapper,
         "bytea" => journal::checksum;
     reload_calendar_wrapper, pg_finfo_reload_calendar_wrapper,
@@ -145,6 +154,12 @@ sql_functions! {
         "" => monitoring::statistics;
     reset_statistics_wrapper, pg_finfo_reset_statistics_wrapper,
         "" => monitoring::reset_statistics;
+    halt_hint_wrapper, pg_finfo_halt_hint_wrapper,
+        "" => monitoring::halt_hint;
+    restart_workers_wrapper, pg_finfo_restart_workers_wrapper,
+        "" => monitoring::restart_workers;
+    recoveries_wrapper, pg_finfo_recoveries_wrapper,
+        "" => monitoring::recoveries;
     worker_states_wrapper, pg_finfo_worker_states_wrapper,
         "" => monitoring::worker_states;
     function_signatures_wrapper, pg_finfo_function_signatures_wrapper,

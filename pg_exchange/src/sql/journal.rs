@@ -9,9 +9,10 @@ use pgrx::{IntoDatum, JsonB, PgSqlErrorCode};
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, Rows};
-use super::labels;
+use super::{kept, labels};
 use crate::datum::text;
 use crate::errors::{not_negative, raise, required};
+use crate::workers::fault::Fault;
 use crate::workers::journal;
 
 /// `exchange.decode_journal`
@@ -53,29 +54,39 @@ pub fn journal_commands(call: Call) -> Datum {
     }
     // No command names an order that is placed later.
     let mut next = from.max(of_order.unwrap_or(0)).max(1);
+    kept::expect_commands_after(next - 1);
     let mut rows = call.rows();
     while next <= to {
         pgrx::check_for_interrupts!();
-        let batches = journal::read_after(next - 1).unwrap_or_else(|error| {
-            raise(
-                PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
-                "exchange.journal is damaged",
-                format!("{error}."),
-                "Restore it from a backup, or leave these commands out.",
-            )
-        });
-        let Some(last) = batches.iter().rev().find_map(|batch| batch.commands.last()) else {
+        let batches = journal::read_after(next - 1).unwrap_or_else(damaged);
+        if batches.is_empty() {
             break;
-        };
-        next = last.0.sequence + 1;
-        for (stamp, command) in batches.iter().flat_map(|batch| &batch.commands) {
-            let is_meant = of_order.is_none_or(|order| order_of(*stamp, command) == Some(order));
-            if stamp.sequence <= to && is_meant {
-                add(&mut rows, *stamp, command);
+        }
+        for batch in batches {
+            for (stamp, command) in &batch.unwrap_or_else(damaged).commands {
+                next = stamp.sequence + 1;
+                let is_meant =
+                    of_order.is_none_or(|order| order_of(*stamp, command) == Some(order));
+                if stamp.sequence <= to && is_meant {
+                    add(&mut rows, *stamp, command);
+                }
+            }
+            if next > to {
+                break;
             }
         }
     }
     call.null()
+}
+
+/// The error for a row that cannot be read.
+fn damaged<T>(fault: Fault) -> T {
+    raise(
+        PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+        "exchange.journal is damaged",
+        format!("{}.", fault.reason),
+        "Restore it from a backup, or leave these commands out.",
+    )
 }
 
 /// `exchange.checksum`

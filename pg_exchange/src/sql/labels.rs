@@ -161,3 +161,19 @@ pub const MARKET_PHASES: [&str; 4] = ["closed", "pre_open", "continuous", "closi
 /// Labels of `exchange.instrument_phase`, by [`matcher::InstrumentPhase`].
 pub const INSTRUMENT_PHASES: [&str; 6] =
     ["closed", "pre_open", "continuous", "closing_auction", "volatility_halt", "halted"];
+/// Labels of `exchange.order_event`, by [`super::order_history::Step`].
+pub const ORDER_EVENTS: [&str; 13] = [
+    "placed",
+    "rejected",
+    "rested",
+    "trade",
+    "reduced",
+    "replaced",
+    "replace_rejected",
+    "refilled",
+    "triggered",
+    "stop_moved",
+    "cancelled",
+    "expired",
+    "bust",
+];

@@ -15,6 +15,7 @@ use crate::price;
 /// `exchange.order_book`
 pub fn order_book(call: Call) -> Datum {
     let venue = Venue::of(&call);
+    venue.wait_for_books();
     let shared = venue.shared;
     let (id, instrument) = instruments::of_call(&shared.directory, &call);
     let depth: i32 = required(call.argument(1), "depth");
@@ -66,6 +67,7 @@ pub fn add_levels(
 /// `exchange.quotes`
 pub fn quotes(call: Call) -> Datum {
     let venue = Venue::of(&call);
+    venue.wait_for_books();
     let shared = venue.shared;
     let phases = labels::oids_of(labels::type_named("instrument_phase"), labels::INSTRUMENT_PHASES);
     let sides = labels::oids_of(labels::type_named("side"), labels::SIDES);

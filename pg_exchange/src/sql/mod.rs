@@ -1,6 +1,7 @@
 //! What SQL can call: the functions that `sql/*.sql` declares.
 
 mod accounts;
+mod archive;
 mod authority;
 mod call;
 mod fees;
@@ -8,6 +9,7 @@ mod finished_order;
 mod functions;
 mod instruments;
 mod journal;
+mod kept;
 pub mod labels;
 mod limits;
 mod market_data;
@@ -16,10 +18,14 @@ mod monitoring;
 mod order_ack;
 mod order_book_at;
 mod order_entry;
+mod order_history;
+mod owner;
 mod phases;
 mod placed_order;
 mod public_events;
 mod reference_data;
+mod replay_check;
+mod replay_marks;
 mod schedule;
 mod sessions;
 mod submission;

@@ -6,9 +6,12 @@ use super::call::Call;
 use super::functions::SIGNATURES;
 use super::labels;
 use super::venue::{self, Venue};
+use crate::completeness::{self, Completeness};
 use crate::datum::text;
 use crate::errors::required;
+use crate::extension;
 use crate::shared::control::Role;
+use crate::shared::recovery::Step;
 use crate::shared::statistics::Quantiles;
 
 fn double(value: f64) -> Option<Datum> {
@@ -32,7 +35,17 @@ pub fn statistics(call: Call) -> Datum {
             .into_iter()
             .chain([p50, p99, p999, quantiles.max].map(|us| double(us).filter(|_| some)))
     };
-    let halted = control.halted();
+    // Where no venue is served, that may be because this database has none that could be.
+    let halted = control.halted().map(|(reason, _)| reason).or_else(|| {
+        if control.venue().is_some() {
+            return None;
+        }
+        let extension = extension::find()?;
+        if !extension.is_served() {
+            return Some(extension.mismatch());
+        }
+        (completeness::look()? == Completeness::Partial).then(|| completeness::PARTIAL.to_owned())
+    });
     let (phase, trade_date) = control.market();
     let market = if halted.is_some() { "halted" } else { labels::MARKET_PHASES[phase as usize] };
     let next_step = shared.timetable.next_step();
@@ -69,7 +82,7 @@ pub fn statistics(call: Call) -> Datum {
     for (place, column) in row.iter_mut().zip(columns) {
         *place = column;
     }
-    call.rows().add(row);
+    call.rows().add_as_declared(row);
     call.null()
 }
 
@@ -86,12 +99,57 @@ pub fn worker_states(call: Call) -> Datum {
     for role in Role::ALL {
         let worker = shared.control.worker(role);
         let pid = worker.pid();
-        rows.add([
+        rows.add_as_declared([
             Some(text(role.name())),
             (pid != 0).then(|| Datum::from(pid)),
             Some(text(worker.state().name())),
             (pid != 0).then(|| Datum::from(worker.started_at_us())),
             Some(Datum::from(worker.starts())),
+        ]);
+    }
+    call.null()
+}
+
+/// `exchange.halt_hint`
+pub fn halt_hint(call: Call) -> Datum {
+    match venue::shared().control.halted() {
+        Some((_, remedy)) => text(&remedy),
+        None => call.null(),
+    }
+}
+
+/// `exchange.restart_workers`
+pub fn restart_workers(call: Call) -> Datum {
+    Venue::restart(&call);
+    call.null()
+}
+
+/// `exchange.recoveries`
+pub fn recoveries(call: Call) -> Datum {
+    let shared = venue::shared();
+    let number = |value: u64| Some(Datum::from(value));
+    let time = |time_us: i64| (time_us != 0).then(|| Datum::from(time_us));
+    let mut rows = call.rows();
+    for role in Role::ALL {
+        let at = shared.recovery(role).progress();
+        if at.step == Step::None {
+            continue;
+        }
+        let is_loaded = at.step != Step::Loading;
+        let until_us = if at.step == Step::Done { at.ended_at_us } else { now_us() };
+        let seconds = (until_us - at.loaded_at_us) as f64 / 1e6;
+        let replayed = at.sequence.saturating_sub(at.from);
+        rows.add([
+            Some(text(role.name())),
+            Some(text(at.step.name())),
+            number(at.open_orders),
+            number(at.from).filter(|_| is_loaded),
+            number(at.sequence).filter(|_| is_loaded),
+            number(at.end).filter(|_| is_loaded),
+            double(replayed as f64 / seconds).filter(|_| replayed > 0 && seconds > 0.0),
+            time(at.began_at_us),
+            time(at.loaded_at_us),
+            time(at.ended_at_us),
         ]);
     }
     call.null()

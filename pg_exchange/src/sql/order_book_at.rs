@@ -15,6 +15,7 @@ use super::public_events::{Listed, above_0, for_each_event};
 use super::venue::Venue;
 use crate::datum::time_text;
 use crate::errors::{raise, required};
+use crate::recovery_mode::is_standby;
 use crate::workers::market_data::{self, Place};
 
 /// `exchange.order_book_at`, by time
@@ -113,10 +114,8 @@ impl Position {
 
     /// Whether there may be commands after it that have been executed already.
     fn may_lack_commands(&self, call: &Call) -> bool {
-        // SAFETY: reading the state of the server.
-        let is_standby = unsafe { pg_sys::RecoveryInProgress() };
         // What a standby has not received it cannot know of.
-        is_standby
+        is_standby()
             || Venue::memory_of(call)
                 .is_some_and(|shared| shared.control.matched.get() > self.sequence)
     }

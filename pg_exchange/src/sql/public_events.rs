@@ -11,7 +11,7 @@ use pgrx::pg_sys::{self, Datum};
 use pgrx::{PgSqlErrorCode, Spi};
 
 use super::call::Call;
-use super::labels;
+use super::{kept, labels};
 use crate::datum::text;
 use crate::errors::{not_negative, raise, required};
 use crate::price;
@@ -23,13 +23,14 @@ const MAXIMUM_STEPS: usize = 1_000_000;
 /// `exchange.events_after`
 pub fn events_after(call: Call) -> Datum {
     let after = not_negative(required(call.argument(0), "after"), "after") as Sequence;
-    let listed = Listed::read();
+    let mut listed = Listed::read();
     let of = listed.of_argument(&call, 1);
     let maximum = above_0(required(call.argument(2), "maximum"), "maximum");
+    kept::expect_events_after(after);
     let kinds = labels::oids_of(labels::type_named("market_event"), labels::MARKET_EVENTS);
     let sides = labels::oids_of(labels::type_named("side"), labels::SIDES);
     let phases = labels::oids_of(labels::type_named("instrument_phase"), labels::INSTRUMENT_PHASES);
-    let symbols = listed.symbols();
+    let mut symbols = listed.symbols();
 
     let mut rows = call.rows();
     let (mut count, mut last) = (0, after);
@@ -42,6 +43,11 @@ pub fn events_after(call: Call) -> Datum {
         }
         count += 1;
         last = event.sequence;
+        // In a transaction that has written something, each query sees what is there by then.
+        if event.instrument as usize > symbols.len() {
+            listed = Listed::read();
+            symbols = listed.symbols();
+        }
         let price = |ticks: i64| price::from_ticks(listed.instrument(event.instrument), ticks);
         rows.add_made(|| {
             let mut row = [None; 16];
@@ -94,6 +100,7 @@ pub fn quote_history(call: Call) -> Datum {
     let listed = Listed::read();
     let of = listed.of_argument(&call, 0);
     let (from_us, to_us) = period(&call, 1);
+    kept::expect_kept(from_us);
     let symbols = listed.symbols();
 
     let mut rows = call.rows();
@@ -149,6 +156,7 @@ pub fn depth_history(call: Call) -> Datum {
     required(call.argument::<&str>(0), "symbol");
     let of = listed.of_argument(&call, 0).expect("it is not NULL");
     let (from_us, to_us) = period(&call, 1);
+    kept::expect_kept(from_us);
     let step: pg_sys::Interval = required(call.argument(3), "step");
     let levels = above_0(required(call.argument(4), "levels"), "levels");
     let instrument = *listed.instrument(of);

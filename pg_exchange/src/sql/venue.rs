@@ -8,10 +8,12 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use rustc_hash::FxHashMap;
 
 use super::call::Call;
+use crate::completeness::{self, Completeness};
 use crate::errors::raise;
+use crate::extension;
 use crate::settings;
 use crate::shared::bell::Cursor;
-use crate::shared::control::Role;
+use crate::shared::control::{Role, WorkerState};
 use crate::shared::{self, Shared};
 
 /// How long a sleep lasts at most before everything is looked at again. Wake-ups do not
@@ -55,6 +57,17 @@ impl Venue {
         if venue.is_ready() {
             venue.check();
             return venue;
+        }
+        if let Some(extension) = extension::find().filter(|extension| !extension.is_served()) {
+            extension.refuse();
+        }
+        if completeness::look() == Some(Completeness::Partial) {
+            raise(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                completeness::PARTIAL,
+                "The exchange is closed until all of them are there.",
+                completeness::PARTIAL_HINT,
+            );
         }
         let deadline = Instant::now() + settings::order_timeout();
         while !venue.is_ready() {
@@ -100,13 +113,8 @@ impl Venue {
     }
 
     fn check_halted(&self) {
-        if let Some(reason) = self.shared.control.halted() {
-            raise(
-                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "the market is halted",
-                reason,
-                "The exchange stopped by itself rather than trade on; see the server log.",
-            );
+        if let Some((reason, remedy)) = self.shared.control.halted() {
+            raise_halted(reason, remedy);
         }
     }
 
@@ -117,10 +125,58 @@ impl Venue {
             raise(
                 PgSqlErrorCode::ERRCODE_CANNOT_CONNECT_NOW,
                 "the exchange was closed during the call",
-                "pg_exchange was dropped, and with it what was not durable yet.",
-                "CREATE EXTENSION pg_exchange; makes a new exchange.",
+                "pg_exchange was dropped, its workers were restarted after a halt, or its tables are \
+                 restored from a dump: what was not durable yet is gone.",
+                "SELECT * FROM exchange.status; shows how the exchange is doing; CREATE EXTENSION \
+                 pg_exchange; makes a new one, and one that is restored opens by itself.",
             );
         }
+    }
+
+    /// Has the workers of a market that is halted begin anew, as after a start of the server, and
+    /// waits until they take orders.
+    pub fn restart(call: &Call) {
+        let shared = shared();
+        let control = shared.control;
+        if !control.is_halted() {
+            raise(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the market is not halted",
+                "The workers are restarted where they stopped by themselves.",
+                "SELECT pg_terminate_backend(pid) FROM exchange.workers; restarts them one by one.",
+            );
+        }
+        // What was answered early is not to be lost by this.
+        let deadline = Instant::now() + settings::order_timeout();
+        while control.durable.get() < control.matched.get() {
+            if Instant::now() >= deadline {
+                raise(
+                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    "not all that was executed is durable",
+                    format!(
+                        "The last command is {}, the last one in the journal {}.",
+                        control.matched.get(),
+                        control.durable.get()
+                    ),
+                    "Look at the journaler in exchange.workers and in the server log. A restart of the \
+                     server loses what is not durable.",
+                );
+            }
+            pgrx::check_for_interrupts!();
+            control.ring_all();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        control.end_halt();
+        control.close_venue();
+        let matcher = control.worker(Role::Matcher);
+        while control.venue().is_none() || matcher.state() != WorkerState::Running {
+            if let Some((reason, remedy)) = control.halted() {
+                raise_halted(reason, remedy);
+            }
+            pgrx::check_for_interrupts!();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Self::of(call);
     }
 
     /// The error for workers that are not there.
@@ -144,6 +200,14 @@ impl Venue {
         )
     }
 
+    /// Waits until the publisher has shown the books once: they are empty until then.
+    pub fn wait_for_books(&self) {
+        let control = self.shared.control;
+        if control.published.get() == 0 && control.matched.get() > 0 {
+            self.wait_for(&control.published, 1);
+        }
+    }
+
     /// Waits until a cursor has come to `target`.
     pub fn wait_for(&self, cursor: &Cursor, target: u64) {
         while cursor.get() < target {
@@ -154,6 +218,16 @@ impl Venue {
             cursor.wait(target, LONGEST_SLEEP, || self.shared.control.ring_all());
         }
     }
+}
+
+/// The error for a market that stopped by itself.
+pub fn raise_halted(reason: String, remedy: String) -> ! {
+    raise(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "the market is halted",
+        reason,
+        remedy,
+    )
 }
 
 /// The extension that a function belongs to. A function keeps it as long as it lives.

@@ -3,8 +3,10 @@
 use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 use pgrx::{Spi, pg_sys};
 
-use super::candles::Candles;
 use matcher::TradeId;
+
+use super::candles::Candles;
+use crate::datum::timestamp;
 
 /// Marks a trade and its executions, and makes the candles without it. After the trades and
 /// candles of the transaction were written, for it may be one of them. Where the trade is not
@@ -49,10 +51,4 @@ pub fn run(statement: &str, arguments: &[DatumWithOid<'_>]) {
     if let Err(error) = Spi::run_with_args(statement, arguments) {
         panic!("the tables cannot be written: {error}");
     }
-}
-
-/// A `timestamptz` of microseconds since 2000-01-01 UTC.
-pub fn timestamp(time_us: i64) -> DatumWithOid<'static> {
-    // SAFETY: that is what a timestamptz is.
-    unsafe { DatumWithOid::new(time_us, pg_sys::TIMESTAMPTZOID) }
 }

@@ -7,8 +7,8 @@ use matcher::{Instrument, InstrumentId};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::{self, Datum, Interval};
 
-use super::busts::{run, timestamp};
-use crate::datum::text;
+use super::busts::run;
+use crate::datum::{text, timestamp};
 use crate::price;
 use crate::relation::{Row, TupleId, Writer};
 use crate::settings;

@@ -4,12 +4,15 @@ use matcher::{Command, Sequence, Stamp, codec};
 use pgrx::Spi;
 use pgrx::pg_sys::Datum;
 
-use crate::relation::Writer;
+use super::fault::Fault;
+use crate::days::DayWriter;
 use crate::shared::ring::Entry;
 
 /// Some commands in their order, and the engine's hash after the last one.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// The first command of the row that they are from, for messages.
+    pub row: Sequence,
     /// The commands.
     pub commands: Vec<(Stamp, Command)>,
     /// The running hash over all events up to their end.
@@ -19,10 +22,17 @@ pub struct Batch {
 /// Commands of one row: little enough to be decoded in a moment, enough that the row
 /// itself costs next to nothing.
 const COMMANDS_PER_ROW: usize = 4096;
+const DAY_US: i64 = 86_400_000_000;
 
-/// Writes commands, in as many rows as they need.
-pub fn write(journal: &mut Writer, entries: &[Entry]) {
-    for row in entries.chunks(COMMANDS_PER_ROW) {
+/// Writes commands, in as many rows as they need, each of one day. `None` if the table is not there.
+pub fn write(entries: &[Entry]) -> Option<()> {
+    let mut journal = DayWriter::new("journal");
+    let mut rest = entries;
+    while let Some(first) = rest.first() {
+        let end_of_day_us = journal.end_of_day_us(first.stamp.time_us)?;
+        let row = &rest[..rest.len().min(COMMANDS_PER_ROW)];
+        let row = &row[..row.partition_point(|entry| entry.stamp.time_us < end_of_day_us)];
+        rest = &rest[row.len()..];
         let (first, last) = (row[0].stamp, row[row.len() - 1]);
         let mut commands = Vec::with_capacity(row.len() * 24);
         let mut time_us = first.time_us;
@@ -32,6 +42,7 @@ pub fn write(journal: &mut Writer, entries: &[Entry]) {
             time_us = entry.stamp.time_us;
         }
         journal.insert(
+            first.time_us,
             [
                 Some(Datum::from(first.sequence)),
                 Some(Datum::from(last.stamp.sequence)),
@@ -40,41 +51,105 @@ pub fn write(journal: &mut Writer, entries: &[Entry]) {
                 Some(Datum::from(crc32c::crc32c(&commands))),
                 Some(crate::datum::bytes(&commands)),
             ],
-            &mut |_| (),
-        );
+        )?;
     }
+    journal.close();
+    Some(())
 }
 
 /// The last command in the journal; 0 for none. In a transaction.
 pub fn last_sequence() -> Sequence {
-    // Not `Spi::get_one`, which takes a transaction id: a standby has none to give.
-    let last = Spi::connect(|client| -> Result<Option<i64>, pgrx::spi::SpiError> {
-        let query =
-            "SELECT last_sequence FROM exchange.journal ORDER BY first_sequence DESC LIMIT 1";
-        client.select(query, Some(1), &[])?.next().map_or(Ok(None), |row| row.get(1))
-    });
-    match last {
-        Ok(last) => last.unwrap_or(0) as Sequence,
+    match row_of(Sequence::MAX) {
+        Ok(row) => row.map_or(0, |row| row.last_sequence),
         Err(error) => panic!("the journal cannot be read: {error}"),
     }
 }
 
+/// What a row is of.
+struct Place {
+    last_sequence: Sequence,
+    first_time_us: i64,
+}
+
+/// The row of a command is most likely among those of the last days, and the days before are so not
+/// even planned for.
+const RECENT_US: i64 = 4 * DAY_US;
+/// Rows are read from their day on, to somewhere in the next one: so long is no day.
+const LONG_DAY_US: i64 = 26 * DAY_US / 24;
+
+/// The last row that begins with a command or before it.
+fn row_of(sequence: Sequence) -> Result<Option<Place>, pgrx::spi::SpiError> {
+    for from_us in [super::now_us() - RECENT_US, i64::MIN] {
+        let query = "SELECT last_sequence, first_time_us FROM exchange.journal
+             WHERE first_sequence OPERATOR(pg_catalog.<=) $1
+               AND first_time_us OPERATOR(pg_catalog.>=) $2
+             ORDER BY first_sequence DESC LIMIT 1";
+        let arguments = [i64::try_from(sequence).unwrap_or(i64::MAX).into(), from_us.into()];
+        let place = Spi::connect(|client| -> Result<Option<Place>, pgrx::spi::SpiError> {
+            let Some(row) = client.select(query, Some(1), &arguments)?.next() else {
+                return Ok(None);
+            };
+            Ok(Some(Place {
+                last_sequence: row.get::<i64>(1)?.unwrap_or_default() as u64,
+                first_time_us: row.get::<i64>(2)?.unwrap_or_default(),
+            }))
+        })?;
+        if place.is_some() {
+            return Ok(place);
+        }
+    }
+    Ok(None)
+}
+
+/// The rows from that of a command ($1) on, of some time ($2, $3), which is what keeps other days out
+/// of the plan.
 const ROWS_AFTER: &str = "
     SELECT first_sequence, last_sequence, first_time_us, event_hash, checksum, commands
     FROM exchange.journal
-    WHERE first_sequence OPERATOR(pg_catalog.>=) coalesce(
+    WHERE first_time_us OPERATOR(pg_catalog.>=) $2 AND first_time_us OPERATOR(pg_catalog.<) $3
+      AND first_sequence OPERATOR(pg_catalog.>=) coalesce(
         (SELECT pg_catalog.max(first_sequence) FROM exchange.journal
-         WHERE first_sequence OPERATOR(pg_catalog.<=) $1), 0)
+         WHERE first_sequence OPERATOR(pg_catalog.<=) $1
+           AND first_time_us OPERATOR(pg_catalog.>=) $2 AND first_time_us OPERATOR(pg_catalog.<) $3), 0)
     ORDER BY first_sequence
     LIMIT 64";
 
+/// The row of a command and those after it, some of them, whatever is wrong with them; none after
+/// the last one. In a transaction.
+pub fn rows_from(sequence: Sequence) -> Result<Vec<Row>, pgrx::spi::SpiError> {
+    let from_us = row_of(sequence)?.map_or(i64::MIN, |row| row.first_time_us);
+    let of_day = read_rows(sequence, from_us, from_us.saturating_add(LONG_DAY_US))?;
+    if of_day.iter().any(|row| row.first_sequence >= sequence) {
+        return Ok(of_day);
+    }
+    // What comes next may be of a later day than that.
+    read_rows(sequence, from_us, i64::MAX)
+}
+
 /// The next commands after `sequence`, some rows of them; none if there are none. In a
-/// transaction. A row that is damaged or missing is an error that names it.
-pub fn read_after(sequence: Sequence) -> Result<Vec<Batch>, String> {
+/// transaction.
+pub fn read_after(sequence: Sequence) -> Result<Batches, Fault> {
     let next = sequence + 1;
-    let rows = Spi::connect(|client| -> Result<Vec<Row>, pgrx::spi::SpiError> {
+    let unreadable = |error| Fault::from(format!("the journal cannot be read: {error}"));
+    let from_us = row_of(next).map_err(unreadable)?.map_or(i64::MIN, |row| row.first_time_us);
+    // What comes next may be of a later day than that.
+    for before_us in [from_us.saturating_add(LONG_DAY_US), i64::MAX] {
+        let rows = read_rows(next, from_us, before_us).map_err(unreadable)?;
+        if rows.iter().any(|row| row.last_sequence >= next) {
+            return Ok(Batches::of(rows, next));
+        }
+    }
+    Ok(Batches::of(Vec::new(), next))
+}
+
+fn read_rows(
+    next: Sequence,
+    from_us: i64,
+    before_us: i64,
+) -> Result<Vec<Row>, pgrx::spi::SpiError> {
+    Spi::connect(|client| {
         client
-            .select(ROWS_AFTER, None, &[(next as i64).into()])?
+            .select(ROWS_AFTER, None, &[(next as i64).into(), from_us.into(), before_us.into()])?
             .map(|row| {
                 Ok(Row {
                     first_sequence: row.get::<i64>(1)?.unwrap_or_default() as u64,
@@ -87,53 +162,101 @@ pub fn read_after(sequence: Sequence) -> Result<Vec<Batch>, String> {
             })
             .collect()
     })
-    .map_err(|error| format!("the journal cannot be read: {error}"))?;
-    let mut expected = next;
-    let mut batches = Vec::new();
-    for row in rows {
-        if row.last_sequence < next {
-            continue;
-        }
-        let batch = row.decode()?;
-        let skip = expected.saturating_sub(row.first_sequence) as usize;
-        if row.first_sequence > expected || skip > batch.commands.len() {
-            return Err(format!(
-                "the journal has no row for command {expected}: the next one begins with {}",
-                row.first_sequence
-            ));
-        }
-        expected = row.last_sequence + 1;
-        batches.push(Batch { commands: batch.commands[skip..].to_vec(), ..batch });
-    }
-    Ok(batches)
 }
 
-struct Row {
-    first_sequence: Sequence,
-    last_sequence: Sequence,
+/// Rows that are decoded one by one, so that their commands are executed while they are near. A row
+/// that is damaged, missing, or not where it belongs is an error that names it.
+pub struct Batches {
+    rows: std::vec::IntoIter<Row>,
+    /// The command that has to come next.
+    next: Sequence,
+    /// Whether a row that was there before may begin before it.
+    is_first: bool,
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next;
+        let mut row = self.rows.next()?;
+        if std::mem::take(&mut self.is_first) {
+            if row.last_sequence < next {
+                row = self.rows.next()?;
+            }
+        } else if row.first_sequence < next {
+            let what = format!("the row before it ends with command {}", next - 1);
+            return Some(Err(Fault::of_row(row.first_sequence, what)));
+        }
+        self.next = row.last_sequence.saturating_add(1);
+        Some(row.batch(next))
+    }
+}
+
+impl Batches {
+    /// The first of these rows may be of commands before `next`.
+    fn of(rows: Vec<Row>, next: Sequence) -> Self {
+        Self { rows: rows.into_iter(), next, is_first: true }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.as_slice().is_empty()
+    }
+}
+
+/// A row as it stands there.
+pub struct Row {
+    /// Of the first command.
+    pub first_sequence: Sequence,
+    /// Of the last one, as the row says.
+    pub last_sequence: Sequence,
     first_time_us: i64,
-    event_hash: u64,
+    /// The running hash over all events up to its end, as the row says.
+    pub event_hash: u64,
     checksum: i64,
     commands: Vec<u8>,
 }
 
 impl Row {
-    fn decode(&self) -> Result<Batch, String> {
-        let damaged = |what: &str| {
-            format!("the journal row of command {} is damaged: {what}", self.first_sequence)
-        };
-        if i64::from(crc32c::crc32c(&self.commands)) != self.checksum {
-            return Err(damaged("its checksum differs"));
+    /// Whether the checksum is that of the commands.
+    pub fn is_whole(&self) -> bool {
+        i64::from(crc32c::crc32c(&self.commands)) == self.checksum
+    }
+
+    /// The commands from `next` on.
+    fn batch(&self, next: Sequence) -> Result<Batch, Fault> {
+        if self.first_sequence > next {
+            let what = format!("the next row begins with command {}", self.first_sequence);
+            return Err(Fault::of_missing_row(next, what));
+        }
+        let mut commands =
+            self.decode().map_err(|what| Fault::of_row(self.first_sequence, what))?;
+        // Not more than there are: they were counted.
+        commands.drain(..(next - self.first_sequence) as usize);
+        Ok(Batch { row: self.first_sequence, commands, event_hash: self.event_hash })
+    }
+
+    /// Its commands, if it is what it says.
+    pub fn decode(&self) -> Result<Vec<(Stamp, Command)>, String> {
+        if !self.is_whole() {
+            return Err("its checksum differs".to_owned());
         }
         let first = Stamp { sequence: self.first_sequence, time_us: self.first_time_us };
-        let mut commands = Vec::new();
+        let mut commands = Vec::with_capacity(COMMANDS_PER_ROW);
         for command in decode(first, &self.commands) {
-            commands.push(command.map_err(|error| damaged(&error))?);
+            commands.push(command?);
         }
-        if self.first_sequence + commands.len() as u64 != self.last_sequence + 1 {
-            return Err(damaged("it has another number of commands than it says"));
+        if self.first_sequence.checked_add(commands.len() as u64)
+            != self.last_sequence.checked_add(1)
+        {
+            return Err(format!(
+                "it has {} commands, and says that they go to command {}",
+                commands.len(),
+                self.last_sequence
+            ));
         }
-        Ok(Batch { commands, event_hash: self.event_hash })
+        Ok(commands)
     }
 }
 

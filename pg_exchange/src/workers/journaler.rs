@@ -7,7 +7,6 @@ use pgrx::pg_sys;
 
 use super::patience::Patience;
 use super::{Post, end, journal, transaction};
-use crate::relation::Writer;
 use crate::shared::control::{Role, WorkerState};
 use crate::shared::ring::Entry;
 
@@ -73,16 +72,11 @@ fn write(post: Post, after: u64, matched: u64, entries: &mut Vec<Entry>) -> u64 
     entries.extend((after + 1..=last).map(|sequence| {
         post.shared.ring.read(sequence).expect("a slot is not used again before it is durable")
     }));
-    let is_there = transaction(|| match Writer::open("journal") {
-        Some(mut journal) => {
-            // Whoever is terminated in the middle of it might have no successor, see finish().
-            // SAFETY: a counter of this process; an error ends it.
-            unsafe { pg_sys::InterruptHoldoffCount += 1 };
-            journal::write(&mut journal, entries);
-            journal.close(&mut |_| ());
-            true
-        }
-        None => false,
+    let is_there = transaction(|| {
+        // Whoever is terminated in the middle of it might have no successor, see finish().
+        // SAFETY: a counter of this process; an error ends it.
+        unsafe { pg_sys::InterruptHoldoffCount += 1 };
+        journal::write(entries).is_some()
     });
     if !is_there {
         post.close_venue();

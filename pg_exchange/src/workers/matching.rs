@@ -5,15 +5,21 @@
 use std::time::Duration;
 
 use matcher::{
-    Command, Counters, Engine, Event, InstrumentId, Outcome, PREFETCH_BATCH, Side, Stamp, View,
+    Command, Counters, Engine, Event, InstrumentId, Outcome, PREFETCH_BATCH, ParticipantId, Side,
+    Stamp, View,
 };
 use pgrx::pg_sys;
 
+use super::directory::{self, Roles};
+use super::fault::Fault;
 use super::follower::Follower;
+use super::marks::Records;
 use super::patience::Patience;
+use super::progress::Progress;
 use super::projection::Projection;
 use super::recovery::{self, Bounds};
 use super::{IDLE, Post, end, journal, now_us, one_moment, reload_settings, standby, transaction};
+use crate::completeness::{self, Completeness};
 use crate::recovery_mode::is_standby;
 use crate::relation;
 use crate::settings;
@@ -30,22 +36,25 @@ const STRIDE: usize = PREFETCH_BATCH;
 /// The work of the matcher.
 pub fn run(post: Post) -> ! {
     pin();
-    let extension = post.wait_for_extension().to_u32();
+    let (extension, is_new) = wait_for_tables(post);
     // SAFETY: reading an OID of this process.
     let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
     if post.shared.control.venue() != Some((database, extension)) {
-        begin_venue(post, database, extension);
+        begin_venue(post, database, extension, is_new);
     }
     post.set_state(WorkerState::Recovering);
     let failed_at = post.shared.control.executing();
     if failed_at != 0 {
-        post.halt(&format!("the matcher failed while it executed command {failed_at}"));
+        post.halt(&Fault::from(format!(
+            "the matcher failed while it executed command {failed_at}"
+        )));
     }
     let mut matching = if post.shared.control.is_following() {
         Matching::new(post, standby::follow(post))
     } else {
         recover(post)
     };
+    matching.is_new = is_new;
     matching.end_lost_sessions();
     post.set_state(WorkerState::Running);
     post.shared.control.ring_all();
@@ -69,9 +78,29 @@ fn pin() {
     }
 }
 
+/// Waits until the extension is there with tables that are not just being restored: its OID, and
+/// whether it is a new exchange.
+fn wait_for_tables(post: Post) -> (u32, bool) {
+    let mut said = false;
+    loop {
+        let extension = post.wait_for_extension().to_u32();
+        match transaction(completeness::look) {
+            Some(Completeness::Complete) => return (extension, false),
+            // A standby begins with the primary.
+            Some(Completeness::New) if !is_standby() => return (extension, true),
+            Some(Completeness::Partial) if !said => {
+                pgrx::log!("exchange matcher: {}", completeness::PARTIAL);
+                said = true;
+            }
+            _ => {}
+        }
+        post.sleep(|| false);
+    }
+}
+
 /// Makes the shared memory that of a venue which it was not of: after a start of the
 /// server, or when the extension was created anew.
-fn begin_venue(post: Post, database: u32, extension: u32) {
+fn begin_venue(post: Post, database: u32, extension: u32, is_new: bool) {
     let shared = post.shared;
     let control = shared.control;
     if control.venue().is_some() {
@@ -92,7 +121,7 @@ fn begin_venue(post: Post, database: u32, extension: u32) {
     }
     transaction(relation::look_up_for_life);
     let follows = is_standby();
-    if !follows {
+    if !follows && !is_new {
         settle_bounds(post);
     }
     let last = transaction(journal::last_sequence);
@@ -136,55 +165,84 @@ fn settle_bounds(post: Post) {
         return;
     }
     let bounds = recorded.unwrap_or(settings);
-    let Some(tables) = one_moment(|| recovery::load(bounds)) else { post.close_venue() };
+    let mut progress = Progress::begin(post);
+    let tables = one_moment(|| recovery::load(bounds, &mut progress));
+    let Some(tables) = tables else { post.close_venue() };
     let mut projection = Projection::new(post.or_halt(tables), bounds);
     let end = transaction(journal::last_sequence);
+    progress.replay(projection.follower.sequence(), end);
     while projection.follower.sequence() < end {
         let batches = transaction(|| journal::read_after(projection.follower.sequence()));
-        for batch in &post.or_halt(batches) {
-            post.or_halt(projection.collect(batch));
+        for batch in post.or_halt(batches) {
+            post.or_halt(batch.and_then(|batch| projection.collect(&batch)));
         }
+        progress.set_sequence(projection.follower.sequence());
         transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
     }
     // Open orders that do not fit the new bounds halt the market; the old ones stay on
     // record, so that other ones can be set.
-    let Some(fits) = one_moment(|| recovery::load(settings)) else { post.close_venue() };
-    post.or_halt(fits.map(|_| ()));
+    let fits = one_moment(|| recovery::load(settings, &mut Progress::begin(post)));
+    let Some(fits) = fits else { post.close_venue() };
+    let records = Records::of(&post.or_halt(fits).engine);
     projection.bounds = settings;
-    transaction(|| projection.write()).unwrap_or_else(|| post.close_venue());
+    let written = transaction(|| {
+        projection.write()?;
+        // Who replays the journal has to know from where on they hold.
+        records.keep(settings);
+        Some(())
+    });
+    written.unwrap_or_else(|| post.close_venue());
 }
 
 /// The engine as it was after the last command that was executed: from the tables, the
 /// journal, and what of the ring is not durable yet.
 fn recover(post: Post) -> Matching {
-    let started_us = now_us();
-    let Some(tables) = one_moment(|| recovery::load(Bounds::of_settings())) else {
-        post.close_venue()
-    };
+    let mut progress = Progress::begin(post);
+    let tables = one_moment(|| recovery::load(Bounds::of_settings(), &mut progress));
+    let Some(tables) = tables else { post.close_venue() };
     let mut follower = Follower::new(post.or_halt(tables).engine);
-    let from = follower.sequence();
+    fill_directory(post, &follower.engine);
     let end = post.shared.control.matched.get();
+    if follower.sequence() > end {
+        let what = format!("exchange.engine_state is of command {}", follower.sequence());
+        post.halt(&Fault::of_missing_row(end + 1, what));
+    }
+    progress.replay(follower.sequence(), end);
     let mut last = None;
     while follower.sequence() < end {
         post.check();
         for batch in post.or_halt(follower.read(post.shared, end, 65_536)) {
+            let batch = post.or_halt(batch);
             let executed = follower.execute(&batch, |_, stamp, _, outcome, _| {
-                let entry = post.shared.ring.read(stamp.sequence);
+                // What is not in the ring any more is answered.
+                let entry = (stamp.sequence + post.shared.ring.capacity() > end)
+                    .then(|| post.shared.ring.read(stamp.sequence))
+                    .flatten();
                 if entry.is_some_and(|entry| entry.origin != Origin::NONE) {
                     last = Some((stamp, *outcome));
                 }
             });
             post.or_halt(executed);
         }
+        progress.set_sequence(follower.sequence());
     }
-    pgrx::log!(
-        "exchange matcher: ready at command {end}, {} of them replayed in {} ms",
-        end - from,
-        (now_us() - started_us) / 1000
-    );
+    progress.end();
     let mut matching = Matching::new(post, follower.engine);
     matching.resume(last);
     matching
+}
+
+/// Shows backends what the tables have, so that no order waits for the projector to read them too.
+/// From there on the directory is the projector's.
+fn fill_directory(post: Post, engine: &Engine) {
+    let directory = &post.shared.directory;
+    if directory.is_complete() {
+        return;
+    }
+    let roles = transaction(|| Roles::look_up(post, engine));
+    directory::show(post, engine, 1..=engine.participants().len() as ParticipantId, roles);
+    post.shared.control.projected.set(engine.sequence());
+    directory.set_complete();
 }
 
 /// Whether a command may change the engine's calendar.
@@ -214,6 +272,9 @@ struct Matching {
     calendar_changed: bool,
     /// What the statistics have counted.
     counted: Counters,
+    /// Whether no command was ever entered, so that the tables may become another's: they may be
+    /// those of a dump that is restored.
+    is_new: bool,
 }
 
 impl Matching {
@@ -227,6 +288,7 @@ impl Matching {
             ends_seen: None,
             calendar_changed: true,
             counted,
+            is_new: false,
         };
         matching.show(false);
         matching.count();
@@ -311,6 +373,9 @@ impl Matching {
                 }
                 None => {
                     self.post.check();
+                    if self.is_new && transaction(completeness::look) != Some(Completeness::New) {
+                        self.post.close_venue();
+                    }
                     let timeout = self.idle();
                     let sessions = &self.post.shared.sessions;
                     patience.wait_for(self.post, timeout, || {
@@ -424,6 +489,9 @@ impl Matching {
     #[inline]
     fn execute(&mut self, time_us: i64, command: &Command, origin: Origin) -> Outcome {
         self.wait_for_room();
+        if self.is_new {
+            self.begin();
+        }
         let shared = self.post.shared;
         let stamp = Stamp { sequence: self.engine.sequence() + 1, time_us };
         shared.control.set_executing(stamp.sequence);
@@ -433,6 +501,15 @@ impl Matching {
         shared.control.set_executing(0);
         self.calendar_changed |= changes_calendar(command);
         outcome
+    }
+
+    /// The first command of a new exchange: from here on the tables are its own.
+    #[cold]
+    fn begin(&mut self) {
+        if transaction(completeness::begin) != Some(true) {
+            self.post.close_venue();
+        }
+        self.is_new = false;
     }
 
     /// Does what is due at a time, in a command of its own before any other that carries

@@ -5,19 +5,23 @@ mod busts;
 mod candles;
 mod colocated_feed;
 mod directory;
+pub mod fault;
 mod follower;
 pub mod journal;
 mod journaler;
 mod kept;
 mod launcher;
 pub mod market_data;
+pub mod marks;
 mod matching;
 mod notifications;
 mod patience;
+pub mod progress;
 mod projection;
 mod projector;
 mod publisher;
-mod recovery;
+pub mod recovery;
+pub mod replay;
 mod rows;
 mod scheduler;
 mod standby;
@@ -29,6 +33,9 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::{self, Datum};
 
+use fault::Fault;
+
+use crate::extension::{self, Extension};
 use crate::relation;
 use crate::settings;
 use crate::shared::control::{Role, Worker, WorkerState};
@@ -123,14 +130,20 @@ impl Post {
         self.worker().bell.nap(longest, is_awaited);
     }
 
-    /// Waits until the extension exists in this database; its OID.
+    /// Waits until the extension exists in this database, in the version of this library; its OID.
     fn wait_for_extension(&self) -> pg_sys::Oid {
         self.set_state(WorkerState::Waiting);
+        let mut said = false;
         loop {
             self.check_waiting();
-            let extension = transaction(find_extension);
-            if extension != pg_sys::InvalidOid {
-                return extension;
+            match transaction(extension::find) {
+                Some(extension) if extension.is_served() => return extension.oid,
+                // One of them says it, once.
+                Some(extension) if self.role == Role::Matcher && !said => {
+                    pgrx::warning!("exchange {}: {}", self.role.name(), extension.mismatch());
+                    said = true;
+                }
+                _ => {}
             }
             self.sleep(|| false);
         }
@@ -164,6 +177,18 @@ impl Post {
         self.set_state(WorkerState::Recovering);
     }
 
+    /// Waits until the matcher has its engine, for which all orders wait: who makes another one at
+    /// the same time takes processor and disk from it. Where the matcher finds that something is
+    /// wrong with tables or journal, nothing is written any more.
+    fn wait_for_matcher(&self) {
+        let control = self.shared.control;
+        let is_recovering = || control.worker(Role::Matcher).state() == WorkerState::Recovering;
+        while is_recovering() {
+            self.check();
+            self.sleep_for(Duration::from_millis(20), || !is_recovering());
+        }
+    }
+
     /// Whether the extension of this venue is still there. In a transaction.
     fn is_venue_there(&self) -> bool {
         let venue = self.shared.control.venue();
@@ -180,9 +205,10 @@ impl Post {
     }
 
     /// Stops the market and this worker, saying why.
-    fn halt(&self, reason: &str) -> ! {
-        self.shared.control.halt(reason);
-        pgrx::warning!("exchange {}: the market is halted: {reason}", self.role.name());
+    fn halt(&self, fault: &Fault) -> ! {
+        let Fault { reason, remedy } = fault;
+        self.shared.control.halt(reason, remedy);
+        pgrx::warning!("exchange {}: the market is halted: {reason} {remedy}", self.role.name());
         // Only a person can go on from here, so do not end and begin again and again.
         loop {
             self.check();
@@ -190,9 +216,10 @@ impl Post {
         }
     }
 
-    /// The extension is gone: everybody ends, and waits for the next one.
+    /// The extension is gone, or its tables are another exchange's: everybody ends, and waits for the
+    /// next one.
     fn close_venue(&self) -> ! {
-        pgrx::log!("exchange {}: pg_exchange was dropped", self.role.name());
+        pgrx::log!("exchange {}: pg_exchange was dropped, or is restored", self.role.name());
         self.shared.control.close_venue();
         end();
     }
@@ -215,9 +242,11 @@ fn reload_settings() -> u64 {
     RELOADS.get()
 }
 
+/// The OID of the extension of this database, if this library serves it. In a transaction.
 fn find_extension() -> pg_sys::Oid {
-    // SAFETY: a look-up by a C string, in a transaction.
-    unsafe { pg_sys::get_extension_oid(c"pg_exchange".as_ptr(), true) }
+    extension::find()
+        .filter(Extension::is_served)
+        .map_or(pg_sys::InvalidOid, |extension| extension.oid)
 }
 
 /// Ends this process so that the launcher starts it again: code 0 would be final.

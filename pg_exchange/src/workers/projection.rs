@@ -12,6 +12,7 @@ use pgrx::pg_sys::Datum;
 
 use super::busts;
 use super::candles::Candles;
+use super::fault::Fault;
 use super::follower::Follower;
 use super::journal::Batch;
 use super::kept::Kept;
@@ -21,6 +22,7 @@ use super::recovery::{Bounds, Tables};
 use super::rows::enums::Enums;
 use super::rows::{Maker, registry, state};
 use super::tracked_orders::TrackedOrders;
+use crate::days::DayWriter;
 use crate::relation::{Values, Writer};
 use crate::{money, numeric, price};
 
@@ -108,7 +110,7 @@ impl Projection {
     }
 
     /// Executes a batch and collects what it changes.
-    pub fn collect(&mut self, batch: &Batch) -> Result<(), String> {
+    pub fn collect(&mut self, batch: &Batch) -> Result<(), Fault> {
         let Self { follower, orders, state, history, candles, market_data, .. } = self;
         follower.execute(batch, |engine, stamp, command, outcome, events| {
             if let Some(order) = orders.follow(stamp, command, outcome, events) {
@@ -123,6 +125,10 @@ impl Projection {
                 history.follow(stamp, event);
             }
             market_data.follow(engine, stamp, events);
+        })?;
+        orders.unknown().map_or(Ok(()), |id| {
+            let what = format!("it changes order {id}, which is not in exchange.open_orders");
+            Err(Fault::of_replay(batch.row, what))
         })
     }
 
@@ -338,8 +344,8 @@ impl History {
         if self.trades.is_empty() {
             return Some(());
         }
-        let mut tape = Writer::open("trades")?;
-        let mut executions = Writer::open("executions")?;
+        let mut tape = DayWriter::new("trades");
+        let mut executions = DayWriter::new("executions");
         let enums = make.enums;
         let no_fee = money::to_numeric(0);
         let fee_of = |fee: Money| if fee == 0 { no_fee } else { money::to_numeric(fee) };
@@ -347,6 +353,7 @@ impl History {
             let (instrument, symbol) = make.instrument(trade.instrument);
             let price = Some(price::from_ticks(instrument, trade.price_ticks));
             tape.insert(
+                time_us,
                 [
                     Some(Datum::from(trade.trade_id)),
                     Some(symbol),
@@ -357,13 +364,13 @@ impl History {
                     Some(Datum::from(trade.in_auction)),
                     None,
                 ],
-                &mut |_| (),
-            );
+            )?;
             let liquidity = |of: Liquidity| {
                 enums.liquidities.datum(if trade.in_auction { Liquidity::Auction } else { of })
             };
             let mut execute = |order_id: OrderId, account: AccountId, side, of, fee| {
                 executions.insert(
+                    time_us,
                     [
                         Some(Datum::from(trade.trade_id)),
                         Some(Datum::from(order_id)),
@@ -377,17 +384,16 @@ impl History {
                         Some(fee_of(fee)),
                         None,
                     ],
-                    &mut |_| (),
-                );
+                )
             };
             let Trade { maker_order_id, maker_account, maker_fee, .. } = trade;
             let Trade { taker_order_id, taker_account, taker_fee, taker_side, .. } = trade;
             let maker_side = taker_side.opposite();
-            execute(maker_order_id, maker_account, maker_side, Liquidity::Maker, maker_fee);
-            execute(taker_order_id, taker_account, taker_side, Liquidity::Taker, taker_fee);
+            execute(maker_order_id, maker_account, maker_side, Liquidity::Maker, maker_fee)?;
+            execute(taker_order_id, taker_account, taker_side, Liquidity::Taker, taker_fee)?;
         }
-        tape.close(&mut |_| ());
-        executions.close(&mut |_| ());
+        tape.close();
+        executions.close();
         Some(())
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use pgrx::pg_sys;
 
 use super::directory::{self, Roles};
+use super::progress::Progress;
 use super::projection::Projection;
 use super::recovery::{self, Bounds};
 use super::{Post, one_moment, transaction};
@@ -17,16 +18,21 @@ const LIMIT: usize = 50_000;
 /// The work of the projector.
 pub fn run(post: Post) -> ! {
     post.wait_for_venue();
+    post.wait_for_matcher();
     commit_without_waiting();
     let control = post.shared.control;
     let bounds = Bounds::of_settings();
-    let Some(tables) = one_moment(|| recovery::load(bounds)) else { post.close_venue() };
+    let mut progress = Progress::begin(post);
+    let tables = one_moment(|| recovery::load(bounds, &mut progress));
+    let Some(tables) = tables else { post.close_venue() };
     let tables = post.or_halt(tables);
     let mut projection = Projection::new(tables, bounds);
     let roles = transaction(|| Roles::look_up(post, &projection.follower.engine));
     show_directory(post, &mut projection, roles);
     control.projected.set(projection.follower.sequence());
     post.shared.directory.set_complete();
+    progress.replay(projection.follower.sequence(), projection.follower.sequence());
+    progress.end();
     post.set_state(WorkerState::Running);
     let mut last_commit = Instant::now();
     loop {
@@ -51,8 +57,8 @@ pub fn run(post: Post) -> ! {
         }
         last_commit = Instant::now();
         let batches = post.or_halt(projection.follower.read(post.shared, durable, LIMIT));
-        for batch in &batches {
-            post.or_halt(projection.collect(batch));
+        for batch in batches {
+            post.or_halt(batch.and_then(|batch| projection.collect(&batch)));
         }
         let written = transaction(|| {
             projection.write().map(|()| Roles::look_up(post, &projection.follower.engine))

@@ -8,6 +8,7 @@ use pgrx::Spi;
 use super::colocated_feed::ColocatedFeed;
 use super::follower::Follower;
 use super::journal::Batch;
+use super::progress::Progress;
 use super::recovery::{self, Bounds};
 use super::{Post, one_moment, transaction};
 use crate::shared::boards::Heading;
@@ -16,14 +17,21 @@ use crate::shared::control::WorkerState;
 /// The work of the publisher.
 pub fn run(post: Post) -> ! {
     post.wait_for_venue();
+    post.wait_for_matcher();
     let control = post.shared.control;
-    let Some(tables) = one_moment(|| recovery::load(Bounds::in_force())) else {
-        post.close_venue()
-    };
+    let mut progress = Progress::begin(post);
+    let tables = one_moment(|| recovery::load(Bounds::in_force(), &mut progress));
+    let Some(tables) = tables else { post.close_venue() };
     let engine = post.or_halt(tables).engine;
     let mut publication = Publication::new(post, engine);
-    publication.follow(control.durable.get());
+    let end = control.durable.get();
+    progress.replay(publication.follower.sequence(), end);
+    while publication.follower.sequence() < end {
+        publication.follow(end.min(publication.follower.sequence() + 65_536));
+        progress.set_sequence(publication.follower.sequence());
+    }
     publication.show_all();
+    progress.end();
     control.published.set(publication.follower.sequence());
     post.set_state(WorkerState::Running);
     loop {
@@ -107,7 +115,7 @@ impl Publication {
             self.post.check();
             let batches = self.follower.read(self.post.shared, end, 4_096);
             for batch in self.post.or_halt(batches) {
-                self.execute(&batch);
+                self.execute(&self.post.or_halt(batch));
             }
         }
     }
@@ -176,12 +184,13 @@ fn last_quantities(instruments: usize) -> Vec<i64> {
     let mut last = vec![0; instruments];
     let read = Spi::connect(|client| -> Result<(), pgrx::spi::SpiError> {
         let rows = client.select(
-            "SELECT i.instrument_id, t.quantity
+            "SELECT i.instrument_id, coalesce(t.quantity, a.quantity)
              FROM exchange.instruments AS i
-             CROSS JOIN LATERAL (
+             LEFT JOIN LATERAL (
                  SELECT quantity FROM exchange.trades AS t
                  WHERE t.symbol = i.symbol
-                 ORDER BY t.executed_at DESC, t.trade_id DESC LIMIT 1) AS t",
+                 ORDER BY t.executed_at DESC, t.trade_id DESC LIMIT 1) AS t ON true
+             LEFT JOIN exchange.archived_last_trades AS a ON a.symbol = i.symbol",
             None,
             &[],
         )?;

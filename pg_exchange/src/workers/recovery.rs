@@ -11,7 +11,9 @@ use matcher::{
 use pgrx::pg_sys;
 use rustc_hash::FxHashMap;
 
+use super::fault::Fault;
 use super::kept::Kept;
+use super::progress::Progress;
 use super::projection::KeptTables;
 use super::rows::enums::Enums;
 use super::rows::{Names, orders, registry, state};
@@ -70,7 +72,8 @@ impl Bounds {
         Self::of_tables().unwrap_or_else(Self::of_settings)
     }
 
-    fn limits(&self) -> Limits {
+    /// As an engine takes them.
+    pub fn limits(&self) -> Limits {
         Limits {
             maximum_open_orders: self.open_orders,
             maximum_price_levels: self.price_levels,
@@ -186,8 +189,8 @@ struct Snapshot {
 }
 
 /// Reads the tables, into an engine of these bounds. In a transaction that sees one moment
-/// of them. `None` if they are not there.
-pub fn load(bounds: Bounds) -> Option<Result<Tables, String>> {
+/// of them; `progress` has just begun. `None` if they are not there.
+pub fn load(bounds: Bounds, progress: &mut Progress) -> Option<Result<Tables, Fault>> {
     let snapshot = Snapshot {
         engine_state: Table::open("engine_state")?,
         currencies: Table::open("currencies")?,
@@ -204,11 +207,11 @@ pub fn load(bounds: Bounds) -> Option<Result<Tables, String>> {
         busted_trades: Table::open("busted_trades")?,
         client_orders: Table::open("client_orders")?,
     };
-    Some(snapshot.restore(bounds))
+    Some(snapshot.restore(bounds, progress).map_err(Fault::of_tables))
 }
 
 impl Snapshot {
-    fn restore(&self, bounds: Bounds) -> Result<Tables, String> {
+    fn restore(&self, bounds: Bounds, progress: &mut Progress) -> Result<Tables, String> {
         let mut engine = Engine::new(bounds.limits());
         let enums = Enums::look_up();
         let mut names = Names::default();
@@ -300,7 +303,7 @@ impl Snapshot {
             )));
         }
 
-        let open_orders = self.restore_open_orders(&mut engine, &names, &enums)?;
+        let open_orders = self.restore_open_orders(&mut engine, &names, &enums, progress)?;
 
         let table = &self.trading_days;
         let mut rows = table.read(state::read_trading_day)?;
@@ -372,13 +375,22 @@ impl Snapshot {
         engine: &mut Engine,
         names: &Names,
         enums: &Enums,
+        progress: &mut Progress,
     ) -> Result<Vec<(Order, TupleId)>, String> {
-        let mut rows = self.open_orders.read(|row| orders::read(row, names, enums))?;
-        // As they stand in the books.
-        rows.sort_by_key(|(order, _)| {
-            (order.instrument, order.side as u8, order.price_ticks, order.priority)
-        });
-        for (order, _) in &rows {
+        let rows = self.open_orders.read(|row| {
+            progress.count_open_order();
+            orders::read(row, names, enums)
+        })?;
+        // As they stand in the books. What is sorted is small: orders are not.
+        let mut places: Vec<_> = (0..rows.len())
+            .map(|index| {
+                let (order, _) = &rows[index];
+                (order.instrument, order.side as u8, order.price_ticks, order.priority, index)
+            })
+            .collect();
+        places.sort_unstable();
+        for (.., index) in places {
+            let (order, _) = &rows[index];
             engine.restore_order(order).map_err(|error| self.open_orders.error(error))?;
         }
         Ok(rows)

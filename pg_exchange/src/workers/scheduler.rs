@@ -1,5 +1,6 @@
 //! The scheduler: keeps the engine's calendar filled with the trading days of the tables
-//! `exchange.trading_hours` and `exchange.calendar_exceptions`, some days ahead.
+//! `exchange.trading_hours` and `exchange.calendar_exceptions`, some days ahead; and has the partitions
+//! of the next days made before anything is written into them.
 //!
 //! It enters days as a backend enters orders, through its own mailbox. The engine's calendar
 //! is where it looks what is still to do, so it may end between any two steps.
@@ -11,6 +12,7 @@ use matcher::{Command, MAXIMUM_SCHEDULE, TradingDay};
 use pgrx::{Spi, pg_sys};
 
 use super::{IDLE, Post, now_us, transaction};
+use crate::days;
 use crate::settings;
 use crate::shared::arrivals::Arrival;
 use crate::shared::calendar::{AHEAD_US, Calendar};
@@ -19,16 +21,21 @@ use crate::shared::mailbox::{Answer, Phase};
 use crate::shared::own_backend_number;
 
 const DAY_US: i64 = 86_400_000_000;
+/// For so many days from today on there are partitions.
+const PARTITIONED_DAYS: i64 = 3;
+/// How often that is looked after.
+const PARTITIONS_EVERY_US: i64 = DAY_US / 4;
 
 /// The work of the scheduler.
 pub fn run(post: Post) -> ! {
     post.wait_for_venue();
     post.set_state(WorkerState::Running);
     let calendar = post.shared.calendar;
-    let mut scheduling = Scheduling { post, refused: BTreeSet::new() };
+    let mut scheduling = Scheduling { post, refused: BTreeSet::new(), partitions_due_us: i64::MIN };
     loop {
         post.check();
         scheduling.answer();
+        scheduling.add_partitions();
         post.sleep(|| calendar.is_asked());
     }
 }
@@ -37,6 +44,8 @@ struct Scheduling {
     post: Post,
     /// Trade dates that the engine refused, so that each is reported once.
     refused: BTreeSet<i32>,
+    /// When partitions are looked after next.
+    partitions_due_us: i64,
 }
 
 impl Scheduling {
@@ -79,6 +88,26 @@ impl Scheduling {
         if is_reload {
             calendar.reloads_done.advance(reload);
         }
+    }
+
+    /// Has the partitions made that the next days are written into. The workers who write do so where
+    /// one is missing; where it is there, they need not even look at the table as a whole.
+    fn add_partitions(&mut self) {
+        let time_us = now_us().max(self.post.shared.control.time_us());
+        // The days of a simulation come when they come.
+        if settings::simulated_clock() || time_us < self.partitions_due_us {
+            return;
+        }
+        for table in days::TABLES {
+            for day in 0..PARTITIONED_DAYS {
+                // One at a time: each holds up who would make another one of the table.
+                if transaction(|| days::add(table, time_us + day * DAY_US)).is_none() {
+                    self.post.close_venue();
+                }
+                self.post.check();
+            }
+        }
+        self.partitions_due_us = time_us + PARTITIONS_EVERY_US;
     }
 
     /// Whether there is anything that a day could open for. An exchange without instruments

@@ -9,8 +9,9 @@ use pgrx::pg_sys;
 
 use super::directory::{self, Roles};
 use super::follower::Follower;
-use super::journal::{self, Batch};
+use super::journal::{self, Batch, Batches};
 use super::matching;
+use super::progress::Progress;
 use super::recovery::{self, Bounds};
 use super::{Post, end, now_us, one_moment, transaction};
 use crate::recovery_mode::{is_standby, replayed_lsn};
@@ -70,18 +71,22 @@ struct Standby {
 /// What there is to see at a moment.
 struct Sight {
     projected: u64,
-    batches: Vec<Batch>,
+    batches: Batches,
 }
 
 impl Standby {
     fn load(post: Post) -> Self {
+        let mut progress = Progress::begin(post);
         let Some((bounds, tables)) = one_moment(|| {
             let bounds = Bounds::in_force();
-            recovery::load(bounds).map(|tables| (bounds, tables))
+            recovery::load(bounds, &mut progress).map(|tables| (bounds, tables))
         }) else {
             post.close_venue()
         };
         let engine = post.or_halt(tables).engine;
+        // What comes after is not known beforehand.
+        progress.replay(engine.sequence(), engine.sequence());
+        progress.end();
         Self {
             post,
             bounds,
@@ -99,8 +104,8 @@ impl Standby {
             let sight = self.see();
             let control = self.post.shared.control;
             let is_all = sight.batches.is_empty();
-            for batch in &sight.batches {
-                self.execute(batch);
+            for batch in sight.batches {
+                self.execute(&self.post.or_halt(batch));
             }
             self.show();
             // Not ahead of the others, even for a moment.

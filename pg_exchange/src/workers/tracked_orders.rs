@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 
 use super::kept::begin_anew;
 use super::rows::{Maker, orders};
+use crate::days::DayWriter;
 use crate::relation::{TupleId, Writer};
 
 /// An order that is open, or was at the begin of the batch.
@@ -31,6 +32,8 @@ pub struct TrackedOrders {
     storage: u32,
     orders: FxHashMap<OrderId, Tracked>,
     changed: Vec<OrderId>,
+    /// One that an event is about, and that is not there.
+    unknown: Option<OrderId>,
     /// Finished by the command that is followed.
     finished: Vec<OrderId>,
     /// First answers to orders with a name.
@@ -48,6 +51,7 @@ impl TrackedOrders {
             storage,
             orders: orders.collect(),
             changed: Vec::new(),
+            unknown: None,
             finished: Vec::new(),
             answers: Vec::new(),
         }
@@ -77,7 +81,7 @@ impl TrackedOrders {
             self.enter(new, terms, answer, stamp.time_us);
         }
         for event in events {
-            self.follow_event(event, stamp.time_us);
+            self.follow_event(event, stamp.time_us)?;
         }
         self.unlink(stamp.time_us);
         entered
@@ -127,16 +131,25 @@ impl TrackedOrders {
     }
 
     /// As [`TrackedOrders::change`], for an order that an event is about.
-    fn subject(&mut self, id: OrderId, time_us: i64) -> &mut Order {
+    fn subject(&mut self, id: OrderId, time_us: i64) -> Option<&mut Order> {
+        if !self.orders.contains_key(&id) {
+            self.unknown = Some(id);
+        }
         self.change(id, time_us)
-            .unwrap_or_else(|| panic!("an event is about order {id}, which is not open"))
     }
 
-    fn follow_event(&mut self, event: &Event, time_us: i64) {
+    /// An order that an event was about, and that is not there: tables and engine are not of one
+    /// moment, and nothing may be written.
+    pub fn unknown(&self) -> Option<OrderId> {
+        self.unknown
+    }
+
+    /// `None` if an order is not there that the event is about.
+    fn follow_event(&mut self, event: &Event, time_us: i64) -> Option<()> {
         match *event {
             Event::Trade(trade) => {
                 for id in [trade.maker_order_id, trade.taker_order_id] {
-                    let order = self.subject(id, time_us);
+                    let order = self.subject(id, time_us)?;
                     order.filled += trade.quantity;
                     order.remaining -= trade.quantity;
                     order.turnover_ticks += trade.price_ticks * trade.quantity;
@@ -149,41 +162,41 @@ impl TrackedOrders {
                 }
             }
             Event::Cancelled { order_id, reason, .. } => {
-                let order = self.subject(order_id, time_us);
+                let order = self.subject(order_id, time_us)?;
                 order.remaining = 0;
                 order.status = OrderStatus::of_cancelled(reason);
                 order.cancel_reason = reason;
                 self.finished.push(order_id);
             }
             Event::Rejected { order_id, reason } => {
-                let order = self.subject(order_id, time_us);
+                let order = self.subject(order_id, time_us)?;
                 order.remaining = 0;
                 order.status = OrderStatus::Rejected;
                 order.reject_reason = reason;
                 self.finished.push(order_id);
             }
             Event::Reduced { order_id, remaining, .. } => {
-                let order = self.subject(order_id, time_us);
+                let order = self.subject(order_id, time_us)?;
                 order.quantity = order.filled + remaining;
                 order.remaining = remaining;
             }
             Event::Replaced { order_id, price_ticks, quantity, .. } => {
-                let order = self.subject(order_id, time_us);
+                let order = self.subject(order_id, time_us)?;
                 order.price_ticks = price_ticks;
                 order.quantity = quantity;
                 order.remaining = quantity - order.filled;
             }
             Event::Triggered { order_id, .. } => {
-                self.subject(order_id, time_us).triggered = true;
+                self.subject(order_id, time_us)?.triggered = true;
             }
             Event::StopMoved { order_id, stop_price_ticks, price_ticks } => {
-                let order = self.subject(order_id, time_us);
+                let order = self.subject(order_id, time_us)?;
                 order.terms.stop_price_ticks = stop_price_ticks;
                 order.price_ticks = price_ticks;
             }
             // What it displays and its place are taken from the engine.
             Event::Rested { order_id, .. } | Event::Refilled { order_id, .. } => {
-                self.subject(order_id, time_us);
+                self.subject(order_id, time_us)?;
             }
             // The order stays as it was.
             Event::ReplaceRejected { .. } => {}
@@ -206,6 +219,7 @@ impl TrackedOrders {
             | Event::TradeBusted { .. }
             | Event::ClockAdvanced { .. } => {}
         }
+        Some(())
     }
 
     /// Takes the links of orders that finished from those that are still open at the end of
@@ -234,7 +248,7 @@ impl TrackedOrders {
         if open_orders.relation().storage() != self.storage {
             begin_anew("open_orders");
         }
-        let mut finished_orders = Writer::open("finished_orders")?;
+        let mut finished_orders = DayWriter::new("finished_orders");
         // By id, so that rows and index entries lie in the order of time.
         self.changed.sort_unstable();
         let mut opened = Vec::new();
@@ -263,13 +277,13 @@ impl TrackedOrders {
                     if let Some(at) = at {
                         open_orders.delete(at);
                     }
-                    finished_orders.insert(row, &mut |_| ());
+                    finished_orders.insert(tracked.updated_at_us, row)?;
                     self.orders.remove(&id);
                 }
             }
         }
         open_orders.close(&mut |at| opened_at.push(at));
-        finished_orders.close(&mut |_| ());
+        finished_orders.close();
         for (id, at) in opened.into_iter().zip(opened_at) {
             self.orders.get_mut(&id).expect("it is open").at = Some(at);
         }

@@ -378,7 +378,14 @@ const ORDER_COLUMNS: &str = "
     cancel_reason";
 
 fn orders_query() -> String {
-    format!("SELECT tableoid::regclass, us(updated_at), {ORDER_COLUMNS} FROM exchange.orders")
+    // Of a finished order, the partition of the day on which it finished.
+    format!(
+        "SELECT CASE WHEN tableoid = 'exchange.open_orders'::regclass THEN 'exchange.open_orders'
+                     WHEN tableoid::regclass::text = 'exchange.finished_orders_' || to_char(
+                              updated_at AT TIME ZONE current_setting('exchange.time_zone'), 'YYYYMMDD')
+                     THEN 'exchange.finished_orders' ELSE tableoid::regclass::text END,
+                us(updated_at), {ORDER_COLUMNS} FROM exchange.orders"
+    )
 }
 
 fn orders(replay: &Replay) -> Vec<String> {

@@ -5,6 +5,7 @@ use tests::traders::{Floor, Trading, WhenDisconnected};
 use tests::{Venue, wait_until};
 use venue::cluster::{Cluster, DATABASE, SUPERUSER};
 
+use super::slots::documented;
 use super::subscriber::assert_same_rows;
 
 #[test]
@@ -24,11 +25,9 @@ fn a_subscriber_decodes_the_blocks_of_the_journal() {
     archive.start().expect("the cluster starts");
     archive.create_database("archive").expect("the database can be created");
     let mut subscriber = tests::Session::connect(&archive.connection("archive", SUPERUSER));
-    subscriber.run("CREATE EXTENSION pg_exchange");
-    subscriber.run(
-        "CREATE SUBSCRIPTION exchange_journal CONNECTION 'service=pg_exchange'
-         PUBLICATION exchange_journal WITH (binary = true)",
-    );
+    for statement in documented("journal") {
+        subscriber.run(&statement);
+    }
     let trading =
         Trading::start(&venue, &floor, floor.newcomers(), WhenDisconnected::Reconnect, seed());
     trading.wait_for_calls(2_000);

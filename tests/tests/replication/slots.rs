@@ -10,7 +10,7 @@ use super::migrated_venue_with;
 use super::subscriber::{DISCONNECTED, Subscriber};
 
 /// The statements of a block of docs/replication.md, each on its own as psql sends them.
-fn documented(language: &str) -> Vec<String> {
+pub fn documented(language: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/replication.md");
     let markdown = fs::read_to_string(path).expect("the documentation is there");
     let begin = format!("```sql {language}\n");
