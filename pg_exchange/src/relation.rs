@@ -125,25 +125,50 @@ impl Relation {
         unsafe { (*(*self.0).rd_rel).relfilenode.to_u32() }
     }
 
-    /// Whether a materialized view was filled.
-    pub fn is_populated(&self) -> bool {
+    /// Closes it, and gives the lock back that it was opened with.
+    pub fn unlock(self, lock: u32) {
+        // SAFETY: opened by `open`; not closed again.
+        unsafe { pg_sys::relation_close(self.0, lock as i32) };
+        std::mem::forget(self);
+    }
+
+    /// Its OID.
+    pub fn oid(&self) -> Oid {
         // SAFETY: the relation is open.
-        unsafe { (*(*self.0).rd_rel).relispopulated }
+        unsafe { (*self.0).rd_id }
+    }
+
+    /// Its partitions; none where it has none or is not partitioned.
+    fn partitions(&self) -> &[Oid] {
+        // SAFETY: the relation is open, and its description lives as long.
+        unsafe {
+            if (*(*self.0).rd_rel).relkind as u8 != pg_sys::RELKIND_PARTITIONED_TABLE {
+                return &[];
+            }
+            let description = &*pg_sys::RelationGetPartitionDesc(self.0, true);
+            if description.nparts == 0 {
+                return &[];
+            }
+            std::slice::from_raw_parts(description.oids, description.nparts as usize)
+        }
+    }
+
+    /// Whether another table is a partition of it.
+    pub fn has_partition(&self, table: Oid) -> bool {
+        self.partitions().contains(&table)
     }
 
     /// Whether a table and its partitions have no row that is committed, or written by this
     /// transaction. Partitions are locked like the table.
     pub fn is_empty(&self, lock: u32) -> bool {
-        // SAFETY: in a transaction; the relation is open, and its description lives as long. The
-        // snapshot outlives the scan.
+        // SAFETY: the relation is open.
+        if unsafe { (*(*self.0).rd_rel).relkind } as u8 == pg_sys::RELKIND_PARTITIONED_TABLE {
+            return self.partitions().iter().all(|oid| {
+                Self::open_oid(*oid, lock).is_none_or(|partition| partition.is_empty(lock))
+            });
+        }
+        // SAFETY: in a transaction; the snapshot outlives the scan.
         unsafe {
-            if (*(*self.0).rd_rel).relkind as u8 == pg_sys::RELKIND_PARTITIONED_TABLE {
-                let description = &*pg_sys::RelationGetPartitionDesc(self.0, true);
-                return (0..description.nparts as usize).all(|index| {
-                    let partition = Self::open_oid(*description.oids.add(index), lock);
-                    partition.is_none_or(|partition| partition.is_empty(lock))
-                });
-            }
             let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
             let scan = pg_sys::heap_beginscan(
                 self.0,

@@ -3,7 +3,7 @@
 
 use pgrx::pg_sys;
 
-use crate::{drop_database, extension};
+use crate::{completeness, drop_database, extension};
 
 static mut PREVIOUS: pg_sys::ProcessUtility_hook_type = None;
 
@@ -48,6 +48,9 @@ unsafe extern "C-unwind" fn process_utility(
         let is_drop = drop_database::is_drop_of_venue((*statement).utilityStmt);
         if is_drop {
             drop_database::detach_workers();
+        }
+        if completeness::is_copy_in((*statement).utilityStmt) {
+            completeness::check_copy_in((*statement).utilityStmt);
         }
         let is_update = extension::is_update((*statement).utilityStmt);
         let next = PREVIOUS.unwrap_or(standard_ProcessUtility);

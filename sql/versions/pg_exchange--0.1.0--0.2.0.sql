@@ -6,19 +6,33 @@
 \echo Use "ALTER EXTENSION pg_exchange UPDATE" to load this file. \quit
 
 -- Completeness
-CREATE MATERIALIZED VIEW exchange.complete_since AS
-    SELECT statement_timestamp() AS complete_since
-WITH NO DATA;
-COMMENT ON MATERIALIZED VIEW exchange.complete_since IS
-    'Since when the tables of the exchange are all there: since the first command, or since the end of pg_restore. As long as it is not filled and there are rows in the tables, the exchange is closed: they are being restored.';
-COMMENT ON COLUMN exchange.complete_since.complete_since IS 'Since when.';
-
-SELECT pg_catalog.pg_extension_config_dump('exchange.complete_since', '');
+CREATE FUNCTION exchange.mark_complete()
+RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    CREATE MATERIALIZED VIEW exchange.complete_since AS
+        SELECT statement_timestamp() AS complete_since;
+    COMMENT ON MATERIALIZED VIEW exchange.complete_since IS
+        'Since when the tables of the exchange are all there: since its first command, or since the end of pg_restore. As long as there are rows in the tables and this is not filled, the exchange is closed: see docs/backups.md.';
+    COMMENT ON COLUMN exchange.complete_since.complete_since IS 'Since when.';
+    GRANT SELECT ON exchange.complete_since TO exchange_reporter, exchange_admin;
+    -- It goes with the extension.
+    ALTER MATERIALIZED VIEW exchange.complete_since DEPENDS ON EXTENSION pg_exchange;
+END
+$$;
+COMMENT ON FUNCTION exchange.mark_complete() IS
+    'Makes exchange.complete_since, which says that all tables of the exchange are there. The exchange calls it with its first command. Error: 42P07 (it is there already; to fill it, REFRESH it).';
+REVOKE EXECUTE ON FUNCTION exchange.mark_complete() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION exchange.mark_complete() TO exchange_admin;
 DO $$
 BEGIN
     -- Nothing is being restored here: what there is, is all.
     IF EXISTS (SELECT FROM exchange.engine_state) THEN
-        REFRESH MATERIALIZED VIEW exchange.complete_since;
+        PERFORM exchange.mark_complete();
+        ALTER EXTENSION pg_exchange DROP MATERIALIZED VIEW exchange.complete_since;
     END IF;
 END
 $$;
@@ -2037,3 +2051,112 @@ TO exchange_admin;
 GRANT SELECT ON exchange.archived_days TO PUBLIC;
 GRANT SELECT ON exchange.archived_days, exchange.archived_files, exchange.archived_last_trades
 TO exchange_reporter, exchange_admin;
+
+-- Recovery: how far it is, and what ends a halt.
+CREATE FUNCTION exchange.halt_hint()
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'halt_hint_wrapper';
+COMMENT ON FUNCTION exchange.halt_hint() IS
+    'What an operator can do about halted_because of exchange.pg_stat_exchange; NULL where the market is not halted.';
+
+CREATE FUNCTION exchange.restart_workers()
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'restart_workers_wrapper';
+COMMENT ON FUNCTION exchange.restart_workers() IS
+    'Ends the halt of an exchange that stopped by itself: the workers read tables and journal anew, as after a start of the server, and orders of sessions that asked for exchange.cancel_on_disconnect() are cancelled. It returns when orders are taken again. Commit what was mended first: the workers do not see it before. Errors: 55000 (the market is not halted; it is halted again, with the reason; what was executed does not become durable within exchange.order_timeout).';
+
+CREATE FUNCTION exchange.recoveries()
+RETURNS TABLE (
+    worker              text,
+    step                text,
+    open_orders         bigint,
+    from_sequence       bigint,
+    sequence            bigint,
+    to_sequence         bigint,
+    commands_per_second double precision,
+    began_at            timestamptz,
+    loaded_at           timestamptz,
+    ended_at            timestamptz)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 3
+AS 'MODULE_PATHNAME', 'recoveries_wrapper';
+COMMENT ON FUNCTION exchange.recoveries() IS 'The rows of exchange.recovery.';
+
+CREATE VIEW exchange.recovery AS SELECT * FROM exchange.recoveries();
+COMMENT ON VIEW exchange.recovery IS
+    'How the workers that have an engine of their own (matcher, publisher, projector) last came to it: they read the tables, and execute again what the journal has after them. Orders are taken once the matcher is done. See docs/recovery.md.';
+COMMENT ON COLUMN exchange.recovery.worker IS 'matcher, publisher or projector.';
+COMMENT ON COLUMN exchange.recovery.step IS
+    'loading: it reads the tables; replaying: it executes the journal; done: it has its engine.';
+COMMENT ON COLUMN exchange.recovery.open_orders IS 'How many open orders it has read from the tables.';
+COMMENT ON COLUMN exchange.recovery.from_sequence IS 'The last command that the tables show; NULL while it reads them.';
+COMMENT ON COLUMN exchange.recovery.sequence IS 'The last command that it has executed again; NULL as above.';
+COMMENT ON COLUMN exchange.recovery.to_sequence IS 'The last command that it has to; NULL as above.';
+COMMENT ON COLUMN exchange.recovery.commands_per_second IS 'How many commands a second it executes again, or did; NULL for none.';
+COMMENT ON COLUMN exchange.recovery.began_at IS 'When it began to read the tables.';
+COMMENT ON COLUMN exchange.recovery.loaded_at IS 'When it had read them; NULL before.';
+COMMENT ON COLUMN exchange.recovery.ended_at IS 'When it had its engine; NULL before.';
+
+COMMENT ON COLUMN exchange.workers.state IS 'stopped, waiting (for the extension to be created), recovering, running, or following (the matcher of a standby).';
+
+CREATE OR REPLACE VIEW exchange.status AS
+    SELECT item, value
+    FROM exchange.statistics() AS s
+    CROSS JOIN LATERAL (
+        SELECT string_agg(format('%s %s', w.worker, w.state), ', ') AS states FROM exchange.worker_states() AS w
+    ) AS w
+    CROSS JOIN LATERAL (
+        SELECT string_agg(
+                   CASE r.step
+                       WHEN 'loading' THEN format('%s is reading the tables: %s open orders so far', r.worker, r.open_orders)
+                       ELSE format('%s is replaying the journal: command %s of %s, %s commands a second',
+                                   r.worker, r.sequence, r.to_sequence, coalesce(round(r.commands_per_second), 0))
+                   END, '; ') AS steps
+        FROM exchange.recoveries() AS r WHERE r.step <> 'done'
+    ) AS r
+    CROSS JOIN LATERAL (VALUES
+        ('server', CASE WHEN pg_is_in_recovery()
+            THEN 'a standby, with all that was committed until ' || coalesce(pg_last_xact_replay_timestamp()::text, 'its copy was made')
+            ELSE 'takes orders' END),
+        ('market', s.market),
+        ('halted because', s.halted_because),
+        ('what to do', exchange.halt_hint()),
+        ('trade date', s.trade_date::text),
+        ('next phase', s.next_phase || ' at ' || s.next_phase_at),
+        ('workers', w.states),
+        ('recovery', r.steps),
+        ('matched', s.matched::text),
+        ('durable', format('%s (%s behind)', s.durable, s.matched - s.durable)),
+        ('published', format('%s (%s behind)', s.published, s.matched - s.published)),
+        ('projected', format('%s (%s behind)', s.projected, s.matched - s.projected)),
+        ('ring', format('%s of %s slots used', s.ring_used, s.ring_slots)),
+        ('open orders', s.open_orders::text),
+        ('commands', format('%s (%s a second)', s.commands, round(s.commands_per_second))),
+        ('trades', s.trades::text),
+        ('latency, matched', CASE WHEN s.matched_answers > 0 THEN
+            format('p50 %s µs, p99 %s µs, p99.9 %s µs, max %s µs over %s calls',
+                   round(s.matched_latency_us_p50), round(s.matched_latency_us_p99),
+                   round(s.matched_latency_us_p999), round(s.matched_latency_us_max), s.matched_answers) END),
+        ('latency, durable', CASE WHEN s.durable_answers > 0 THEN
+            format('p50 %s µs, p99 %s µs, p99.9 %s µs, max %s µs over %s calls',
+                   round(s.durable_latency_us_p50), round(s.durable_latency_us_p99),
+                   round(s.durable_latency_us_p999), round(s.durable_latency_us_max), s.durable_answers) END)
+    ) AS v (item, value)
+    WHERE value IS NOT NULL
+    UNION ALL
+    (SELECT 'slot ' || r.slot_name,
+            CASE
+                WHEN r.wal_status = 'lost' THEN 'lost: the subscriber must copy the tables anew, see docs/replication.md'
+                ELSE format('%s, %s behind, keeps %s of WAL', CASE WHEN r.active THEN 'active' ELSE 'inactive' END,
+                            pg_size_pretty(coalesce(r.behind_bytes, r.retained_bytes)), pg_size_pretty(r.retained_bytes))
+                     || CASE WHEN r.wal_status = 'unreserved' THEN ', is lost at the next checkpoint'
+                             ELSE coalesce(format(', is lost after %s more', pg_size_pretty(r.bytes_until_lost)), '') END
+            END
+     FROM exchange.replication_slots AS r
+     ORDER BY r.slot_name);
+
+REVOKE EXECUTE ON FUNCTION exchange.halt_hint(), exchange.restart_workers(), exchange.recoveries() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION exchange.halt_hint(), exchange.recoveries() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION exchange.halt_hint(), exchange.restart_workers(), exchange.recoveries() TO exchange_admin;
+GRANT SELECT ON exchange.recovery TO PUBLIC, exchange_reporter, exchange_admin;

@@ -14,7 +14,9 @@
 
 pub mod audit;
 pub mod consistency;
+pub mod content;
 pub mod processes;
+pub mod programs;
 pub mod random;
 pub mod session;
 pub mod traders;

@@ -1,6 +1,7 @@
 //! Clusters with an exchange in them.
 
 use std::io;
+use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -75,9 +76,9 @@ impl Venue {
 
     /// A new cluster in which the extension is not created yet, nor the database for it.
     pub fn empty(settings: &[(&str, &str)]) -> Self {
-        let cluster = Cluster::temporary(&small(settings)).expect("a cluster can be made");
-        cluster.start().expect("the cluster starts");
-        Self { cluster }
+        let venue = Self::stopped(settings);
+        venue.cluster.start().expect("the cluster starts");
+        venue
     }
 
     /// A running standby of this venue, which knows it by a name. `settings` are those that this one
@@ -86,6 +87,21 @@ impl Venue {
         let cluster = Cluster::temporary_standby(&self.cluster, name, &small(settings))
             .expect("a standby can be made");
         cluster.start().expect("the standby starts");
+        Self { cluster }
+    }
+
+    /// A running server that goes on from where a base backup and an archive of WAL bring it: see
+    /// [`Cluster::temporary_restored`].
+    pub fn restored(backup: &Path, archive: &Path, target: (&str, &str)) -> Self {
+        let cluster = Cluster::temporary_restored(backup, archive, target, &small(&[]))
+            .expect("a backup can be restored");
+        cluster.start().expect("what is restored starts");
+        Self { cluster }
+    }
+
+    /// A cluster for tests that is not started.
+    pub fn stopped(settings: &[(&str, &str)]) -> Self {
+        let cluster = Cluster::temporary(&small(settings)).expect("a cluster can be made");
         Self { cluster }
     }
 

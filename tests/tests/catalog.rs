@@ -1,10 +1,6 @@
-//! The extension as the catalog shows it: comments, signatures, privileges, bounds, and a dump.
+//! The extension as the catalog shows it: comments, signatures, privileges and bounds.
 
-use std::process::Stdio;
-
-use tests::consistency::assert_consistent;
-use tests::{Session, SharedVenue, Venue};
-use venue::cluster::{DATABASE, SUPERUSER};
+use tests::{SharedVenue, Venue};
 
 fn venue() -> &'static Venue {
     static VENUE: SharedVenue = SharedVenue::new(&[]);
@@ -147,98 +143,4 @@ fn settings_are_described() {
            AND (short_desc = '' OR (vartype = 'integer' AND min_val = max_val))",
     );
     assert!(silent.is_empty(), "{silent:?}");
-}
-
-/// Runs a client program against a venue.
-fn run(
-    venue: &Venue,
-    program: &str,
-    arguments: &[&str],
-    input: Option<&std::path::Path>,
-) -> Vec<u8> {
-    let mut command = venue.cluster().server_command(program);
-    command.arg("--host").arg(venue.cluster().socket_directory()).args([
-        "--port",
-        &venue.cluster().port().to_string(),
-        "--username",
-        SUPERUSER,
-    ]);
-    command.args(arguments);
-    if let Some(path) = input {
-        command.stdin(Stdio::from(std::fs::File::open(path).unwrap()));
-    }
-    let output = command.output().unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}\n{complaint}");
-    output.stdout
-}
-
-const CONTENT: &str = "SELECT (SELECT sum(hashtext(o::text)) FROM exchange.orders AS o),
-    (SELECT sum(hashtext(e::text)) FROM exchange.executions AS e),
-    (SELECT sum(hashtext(t::text)) FROM exchange.trades AS t),
-    (SELECT sum(hashtext(c::text)) FROM exchange.candles AS c),
-    (SELECT sum(hashtext(j::text)) FROM exchange.journal AS j),
-    (SELECT sum(hashtext(s::text)) FROM exchange.engine_state AS s),
-    (SELECT sum(hashtext(c::text)) FROM exchange.cash AS c),
-    (SELECT sum(hashtext(p::text)) FROM exchange.positions AS p),
-    (SELECT sum(hashtext(c::text)) FROM exchange.consumer_settings AS c),
-    (SELECT sum(hashtext(c::text)) FROM exchange.consumer_partitions AS c),
-    (SELECT count(*) FROM pg_policies WHERE schemaname = 'exchange'),
-    (SELECT count(*) FROM exchange.instruments), (SELECT count(*) FROM exchange.accounts)";
-
-fn trade(session: &mut Session, symbol: &str) {
-    session.run(&format!(
-        "SELECT exchange.place_order('{symbol}',
-                    CASE WHEN n % 3 = 0 THEN 'sell' ELSE 'buy' END::exchange.side, 50 + n % 7, 10,
-                    self_trade_prevention => 'allow')
-         FROM generate_series(1, 200) AS n"
-    ));
-    session.wait_for_tables();
-}
-
-#[test]
-fn a_dump_can_be_restored() {
-    let venue = Venue::start(&[]);
-    let symbol = venue.instrument();
-    let mut session = venue.superuser();
-    trade(&mut session, &symbol);
-    session.run(
-        "SELECT exchange.create_consumer('auditor', 0); SELECT exchange.fetch_events('auditor', 7);
-         SELECT exchange.acknowledge('auditor', 3)",
-    );
-    let content = session.one(CONTENT);
-    let dump = run(&venue, "pg_dump", &[DATABASE], None);
-    let path = std::env::temp_dir().join(format!("pg_exchange-dump-{}.sql", std::process::id()));
-    std::fs::write(&path, dump).unwrap();
-    // Beside the venue, as an archive that can be looked at.
-    venue.cluster().create_database("archive").unwrap();
-    let psql = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction"];
-    run(&venue, "psql", &[&psql[..], &["archive"]].concat(), Some(&path));
-    let mut archive = venue.session_in("archive", SUPERUSER);
-    assert_eq!(archive.one(CONTENT), content);
-    // As a venue of its own, which goes on from there: all at once under its workers, or bit by
-    // bit before there are any.
-    for is_one_transaction in [true, false] {
-        let elsewhere: &[_] = &[("exchange.database", "elsewhere")];
-        let other = Venue::empty(if is_one_transaction { &[] } else { elsewhere });
-        other.cluster().create_database(DATABASE).unwrap();
-        let options = if is_one_transaction { &psql[..] } else { &psql[..3] };
-        run(&other, "psql", &[options, &[DATABASE]].concat(), Some(&path));
-        if !is_one_transaction {
-            let setting = format!("ALTER SYSTEM SET exchange.database = '{DATABASE}'");
-            other.session_in("postgres", SUPERUSER).run(&setting);
-            other.restart();
-        }
-        other.wait_until_running();
-        let mut restored = other.superuser();
-        assert_eq!(restored.one(CONTENT), content);
-        let next = session.number("SELECT matched + 1 FROM exchange.pg_stat_exchange");
-        assert_eq!(restored.place(&format!("'{symbol}', 'buy', 1, 10")), next);
-        trade(&mut restored, &symbol);
-        assert_consistent(&mut restored);
-        let first = "SELECT min(sequence) FROM exchange.fetch_events('auditor')";
-        assert_eq!(restored.one(first), session.one(first));
-        assert_eq!(other.complaints_since(0), [""; 0]);
-    }
-    std::fs::remove_file(path).unwrap();
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tests::audit;
 use tests::random::seed;
-use tests::traders::{Floor, Memory, Trading, WhenDisconnected};
+use tests::traders::{Floor, Memory, Told, Trading, WhenDisconnected};
 use tests::{Session, wait_until};
 
 use pair::Pair;
@@ -23,6 +23,8 @@ const FAILOVERS_OF_A_PAIR: usize = 25;
 #[derive(Default)]
 struct Figures {
     acknowledged: usize,
+    /// Of these, on both servers when they were.
+    durable: usize,
     answered_early_and_gone: usize,
     until_first_order: Vec<Duration>,
     until_rejoined: Vec<Duration>,
@@ -36,16 +38,24 @@ impl Figures {
             format!("{middle} ms (longest {last} ms)")
         };
         println!(
-            "{} failovers: {} orders acknowledged, none lost that was to be durable, {} of those \
-             answered early; from the promotion to the first order {}; the old primary was \
+            "{} failovers: {} orders acknowledged, {} of them as durable: of these none was lost, of \
+             the others {}; from the promotion to the first order {}; the old primary was \
              rewound, started and synchronous after {}",
             self.until_first_order.len(),
             self.acknowledged,
+            self.durable,
             self.answered_early_and_gone,
             in_ms(&mut self.until_first_order),
             in_ms(&mut self.until_rejoined),
         );
     }
+}
+
+/// How many orders were acknowledged, and as durable.
+fn acknowledged(memories: &[Memory]) -> (usize, usize) {
+    let told = memories.iter().flat_map(Memory::log);
+    let durable = told.filter(|told| matches!(told, Told::Placed { durable: true, .. })).count();
+    (memories.iter().map(Memory::placed).sum(), durable)
 }
 
 /// Trades, kills the primary under the load, and lets the standby take its place; what is to hold
@@ -57,12 +67,14 @@ fn kill_and_promote(
     seed: u64,
     figures: &mut Figures,
 ) -> Vec<Memory> {
-    let before: usize = memories.iter().map(Memory::placed).sum();
+    let before = acknowledged(&memories);
     let trading = Trading::start(&pair.primary, floor, memories, WhenDisconnected::Leave, seed);
     trading.wait_for_calls(400);
     pair.primary.cluster().kill9().expect("the primary can be killed");
     let mut memories = trading.wait_until_left();
-    figures.acknowledged += memories.iter().map(Memory::placed).sum::<usize>() - before;
+    let after = acknowledged(&memories);
+    figures.acknowledged += after.0 - before.0;
+    figures.durable += after.1 - before.1;
     // The promoted server numbers on from what it has.
     let killed_at = pair.standby.superuser().one("SELECT clock_timestamp()");
     figures.until_first_order.push(pair.promote());

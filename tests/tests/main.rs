@@ -2,6 +2,7 @@
 
 mod accounts;
 mod analysts;
+mod backups;
 mod catalog;
 mod client_order_ids;
 mod concurrency;

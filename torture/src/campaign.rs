@@ -148,6 +148,25 @@ pub struct Campaign {
     round: u64,
     /// The faults that come next.
     deck: Vec<Kind>,
+    /// How long the parts of the last audit took.
+    laps: String,
+}
+
+/// How long one part takes after the other.
+struct Stopwatch {
+    began: Instant,
+    laps: Vec<String>,
+}
+
+impl Stopwatch {
+    fn new() -> Self {
+        Self { began: Instant::now(), laps: Vec::new() }
+    }
+
+    fn lap(&mut self, of: &str) {
+        self.laps.push(format!("{of} {:.1}", self.began.elapsed().as_secs_f64()));
+        self.began = Instant::now();
+    }
 }
 
 /// A venue that is tortured.
@@ -162,7 +181,14 @@ impl Campaign {
     /// Nothing has happened yet.
     pub fn new(plan: Plan) -> Self {
         let figures = Figures::default();
-        Self { plan, started: Instant::now(), figures, round: 0, deck: Vec::new() }
+        Self {
+            plan,
+            started: Instant::now(),
+            figures,
+            round: 0,
+            deck: Vec::new(),
+            laps: String::new(),
+        }
     }
 
     /// What came of it so far.
@@ -275,7 +301,7 @@ impl Campaign {
         let paused = Instant::now();
         venue.clients.pause(PATIENCE)?;
         let verdict = self.audit(venue, kind.effect())?;
-        println!("{verdict}; audited in {:.1} s", paused.elapsed().as_secs_f64());
+        println!("{verdict}; audited in {:.1} s ({})", paused.elapsed().as_secs_f64(), self.laps);
         venue.clients.resume();
         Ok(())
     }
@@ -287,8 +313,11 @@ impl Campaign {
     /// Audits the venue, which nobody trades on, by both auditors.
     fn audit(&mut self, venue: &Venue, effect: Effect) -> Result<Verdict> {
         let mut session = venue.site.superuser()?;
+        let mut watch = Stopwatch::new();
         come_to_rest(&mut session)?;
+        watch.lap("rest");
         settle(&mut session, &venue.clients)?;
+        watch.lap("settling");
         self.end_lives(&mut session, venue, effect)?;
         let testimonies = venue.clients.testimonies();
         let testimonies: Vec<&Testimony> =
@@ -297,12 +326,16 @@ impl Campaign {
             auditor::audit(session.client(), &venue.clients.shared.incarnations(), &testimonies)?;
         ensure!(verdict.findings.is_empty(), "the audit found something: {verdict}");
         self.figures.audits += 1;
+        watch.lap("audit");
         self.audit_standby(&mut session, venue, &testimonies)?;
+        watch.lap("standby");
         let replay = &mut *venue.replay.borrow_mut();
         let replay = replay.get_or_insert_with(|| Replay::new(&mut session));
         let replayed = tests::audit::audit_further(replay, &mut session, &[]);
         ensure!(replayed.findings.is_empty(), "the replay found something: {replayed}");
         self.figures.replays += 1;
+        watch.lap("replay");
+        self.laps = watch.laps.join(", ");
         self.figures.present = Totals::of(&verdict, replayed.commands.cast_signed());
         Ok(verdict)
     }
@@ -315,6 +348,8 @@ impl Campaign {
         testimonies: &[&Testimony],
     ) -> Result<()> {
         let Some(standby) = &venue.site.standby else { return Ok(()) };
+        // A commit of its own takes what was not flushed yet along.
+        primary.run("SELECT pg_logical_emit_message(true, 'torture', '')");
         let row = primary.one("SELECT pg_current_wal_flush_lsn(), exchange.wait_for('published')");
         let (position, published) = row.split_once('|').context("there are two columns")?;
         let mut session = standby.superuser()?;

@@ -127,9 +127,10 @@ const TAMPERED: &[(&str, &str)] = &[
         "the public events tell every trade",
     ),
     (
-        "UPDATE exchange.open_orders SET displayed_quantity = 0
+        "UPDATE exchange.open_orders
+         SET displayed_quantity = coalesce(displayed_quantity, remaining_quantity) - 10
          WHERE order_id = (SELECT max(order_id) FROM exchange.open_orders
-                           WHERE displayed_quantity IS NULL)",
+                           WHERE coalesce(displayed_quantity, remaining_quantity) > 0)",
         "a level of the book is what its orders display",
     ),
     (

@@ -5,6 +5,7 @@
 //! make one too: the server programs then run as the `postgres` user.
 
 mod account;
+mod backup;
 mod installation;
 mod place;
 mod process;
@@ -22,6 +23,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::connection::Connection;
 use account::Account;
+pub use backup::ARCHIVED;
 pub use installation::Installation;
 use place::Place;
 use process::Postmaster;

@@ -1,7 +1,7 @@
 //! The journaler: writes what was executed into `exchange.journal`, everything that has
 //! come up to then in one commit, and wakes those who wait for it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
@@ -36,22 +36,24 @@ pub fn run(post: Post) -> ! {
     let mut entries = Vec::new();
     let mut patience = Patience::default();
     loop {
+        if is_terminated() && is_server_stopping() {
+            finish(post, control.durable.get());
+        }
         post.check();
         let (durable, matched) = (control.durable.get(), control.matched.get());
         if matched == durable {
-            patience.wait(post, || control.matched.get() > durable);
+            patience.wait(post, || control.matched.get() > durable || is_terminated());
             continue;
         }
-        let last = matched.min(durable + LIMIT);
-        flush_commits();
-        entries.clear();
-        entries.extend((durable + 1..=last).map(|sequence| {
-            post.shared.ring.read(sequence).expect("a slot is not used again before it is durable")
-        }));
-        if transaction(|| journal::write(&entries)).is_none() {
-            post.close_venue();
+        let last = write(post, durable, matched, &mut entries);
+        // A commit that was to wait for a synchronous standby, and was terminated there, is on this
+        // disk only: say nothing; the next journaler finds it, and waits.
+        if is_terminated() {
+            if is_server_stopping() {
+                finish(post, last);
+            }
+            end();
         }
-        end_if_terminated();
         control.durable.advance(last);
         wake(post, &entries);
         if !entries.iter().any(|entry| entry.origin.wake_when_durable) {
@@ -59,6 +61,62 @@ pub fn run(post: Post) -> ! {
             post.nap(PAUSE, || is_full() || control.durable.is_awaited());
         }
     }
+}
+
+/// Writes what was executed after a command, up to another one or [`LIMIT`], and commits it; up to
+/// which that was.
+fn write(post: Post, after: u64, matched: u64, entries: &mut Vec<Entry>) -> u64 {
+    let last = matched.min(after + LIMIT);
+    flush_commits();
+    entries.clear();
+    entries.extend((after + 1..=last).map(|sequence| {
+        post.shared.ring.read(sequence).expect("a slot is not used again before it is durable")
+    }));
+    let is_there = transaction(|| {
+        // Whoever is terminated in the middle of it might have no successor, see finish().
+        // SAFETY: a counter of this process; an error ends it.
+        unsafe { pg_sys::InterruptHoldoffCount += 1 };
+        journal::write(entries).is_some()
+    });
+    if !is_there {
+        post.close_venue();
+    }
+    // SAFETY: as above.
+    unsafe { pg_sys::InterruptHoldoffCount -= 1 };
+    last
+}
+
+/// The server is stopped in good order, and no other journaler comes: writes what was executed, all
+/// that the matcher has still done, and ends. Nobody is told any more, but those whose orders were
+/// answered early, or of whom it was said that they stand, find them after the next start.
+fn finish(post: Post, mut written: u64) -> ! {
+    /// The matcher ends between two calls.
+    const LONGEST: Duration = Duration::from_secs(5);
+    let control = post.shared.control;
+    let began = Instant::now();
+    let mut entries = Vec::new();
+    loop {
+        let is_over = control.worker(Role::Matcher).pid() == 0 || began.elapsed() > LONGEST;
+        let matched = control.matched.get();
+        while written < matched {
+            written = write(post, written, matched, &mut entries);
+        }
+        if is_over {
+            end();
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn is_terminated() -> bool {
+    // SAFETY: a flag of this process, set by its signal handler.
+    unsafe { pg_sys::ProcDiePending != 0 }
+}
+
+/// Whether the postmaster has begun to stop the server: it says so in its file, in the data folder,
+/// before it signals anybody.
+fn is_server_stopping() -> bool {
+    std::fs::read_to_string("postmaster.pid").is_ok_and(|text| text.contains("stopping"))
 }
 
 /// A commit that waits for a synchronous standby ends its wait where it is cancelled, and looks
@@ -95,14 +153,7 @@ fn wait_for_standby() {
         pg_sys::SyncRepWaitForLSN(end, true);
         pg_sys::InterruptHoldoffCount -= 1;
     }
-    end_if_terminated();
-}
-
-/// A commit that was to wait for a synchronous standby, and was terminated there, is on this disk
-/// only: say nothing; the next journaler finds it, and waits.
-fn end_if_terminated() {
-    // SAFETY: a flag of this process.
-    if unsafe { pg_sys::ProcDiePending } != 0 {
+    if is_terminated() {
         end();
     }
 }

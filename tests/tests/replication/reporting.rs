@@ -215,7 +215,7 @@ struct Update {
 }
 
 impl Update {
-    const VERSION: &str = "replication-test";
+    const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+replication-test");
 
     /// Puts it where the server looks for it; `None` where we may not.
     fn install(venue: &Venue) -> Option<Self> {
