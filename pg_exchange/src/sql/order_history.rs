@@ -62,12 +62,12 @@ pub fn order_history(call: Call) -> Datum {
     if !is_visible(order_id) {
         return call.null();
     }
-    kept::expect_commands_after(order_id as u64 - 1);
     // The journal is closed to those whose order it is.
     let _owner = AsOwner::of(&call);
     let listed = Listed::read();
     let Some((shown, _)) = recovery::position() else { return call.null() };
     let order_id = order_id as OrderId;
+    kept::expect_commands_after(order_id - 1);
     let mut replay =
         Replay::begin(order_id - 1).unwrap_or_else(|fault| raise_not_replayable(fault));
     let mut life = None;

@@ -17,9 +17,10 @@ use crate::workers::replay::Replay;
 
 /// `exchange.replay_check`
 pub fn replay_check(call: Call) -> Datum {
-    let from = call
-        .argument::<i64>(0)
-        .map_or_else(kept::first_command, |from| Sequence::try_from(from).unwrap_or(0));
+    let from = match call.argument::<i64>(0) {
+        Some(from) => Sequence::try_from(from).unwrap_or(0),
+        None => kept::last_archived().unwrap_or(0) + 1,
+    };
     let to = call.argument::<i64>(1).map(|to| Sequence::try_from(to).unwrap_or(0));
     if from == 0 || to.is_some_and(|to| to < from) {
         raise(
