@@ -47,6 +47,7 @@ bench: install ## measure the engine alone, the feed, and the exchange as its cl
 	$(CARGO) run --release -p bench --bin feed
 	$(CARGO) run --release -p bench --bin exchange
 	$(CARGO) run --release -p bench --bin replication
+	$(CARGO) run --release -p bench --bin recovery
 	$(CARGO) run --release -p bench --bin failover
 
 .PHONY: report

@@ -7,6 +7,7 @@
 CREATE FUNCTION exchange.mark_complete()
 RETURNS void
 LANGUAGE plpgsql
+SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN

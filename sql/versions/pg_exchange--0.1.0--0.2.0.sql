@@ -9,6 +9,7 @@
 CREATE FUNCTION exchange.mark_complete()
 RETURNS void
 LANGUAGE plpgsql
+SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -2052,7 +2053,52 @@ GRANT SELECT ON exchange.archived_days TO PUBLIC;
 GRANT SELECT ON exchange.archived_days, exchange.archived_files, exchange.archived_last_trades
 TO exchange_reporter, exchange_admin;
 
--- Monitoring
+-- Recovery: how far it is, and what ends a halt.
+CREATE FUNCTION exchange.halt_hint()
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'halt_hint_wrapper';
+COMMENT ON FUNCTION exchange.halt_hint() IS
+    'What an operator can do about halted_because of exchange.pg_stat_exchange; NULL where the market is not halted.';
+
+CREATE FUNCTION exchange.restart_workers()
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'restart_workers_wrapper';
+COMMENT ON FUNCTION exchange.restart_workers() IS
+    'Ends the halt of an exchange that stopped by itself: the workers read tables and journal anew, as after a start of the server, and orders of sessions that asked for exchange.cancel_on_disconnect() are cancelled. It returns when orders are taken again. Commit what was mended first: the workers do not see it before. Errors: 55000 (the market is not halted; it is halted again, with the reason; what was executed does not become durable within exchange.order_timeout).';
+
+CREATE FUNCTION exchange.recoveries()
+RETURNS TABLE (
+    worker              text,
+    step                text,
+    open_orders         bigint,
+    from_sequence       bigint,
+    sequence            bigint,
+    to_sequence         bigint,
+    commands_per_second double precision,
+    began_at            timestamptz,
+    loaded_at           timestamptz,
+    ended_at            timestamptz)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 3
+AS 'MODULE_PATHNAME', 'recoveries_wrapper';
+COMMENT ON FUNCTION exchange.recoveries() IS 'The rows of exchange.recovery.';
+
+CREATE VIEW exchange.recovery AS SELECT * FROM exchange.recoveries();
+COMMENT ON VIEW exchange.recovery IS
+    'How the workers that have an engine of their own (matcher, publisher, projector) last came to it: they read the tables, and execute again what the journal has after them. Orders are taken once the matcher is done. See docs/recovery.md.';
+COMMENT ON COLUMN exchange.recovery.worker IS 'matcher, publisher or projector.';
+COMMENT ON COLUMN exchange.recovery.step IS
+    'loading: it reads the tables; replaying: it executes the journal; done: it has its engine.';
+COMMENT ON COLUMN exchange.recovery.open_orders IS 'How many open orders it has read from the tables.';
+COMMENT ON COLUMN exchange.recovery.from_sequence IS 'The last command that the tables show; NULL while it reads them.';
+COMMENT ON COLUMN exchange.recovery.sequence IS 'The last command that it has executed again; NULL as above.';
+COMMENT ON COLUMN exchange.recovery.to_sequence IS 'The last command that it has to; NULL as above.';
+COMMENT ON COLUMN exchange.recovery.commands_per_second IS 'How many commands a second it executes again, or did; NULL for none.';
+COMMENT ON COLUMN exchange.recovery.began_at IS 'When it began to read the tables.';
+COMMENT ON COLUMN exchange.recovery.loaded_at IS 'When it had read them; NULL before.';
+COMMENT ON COLUMN exchange.recovery.ended_at IS 'When it had its engine; NULL before.';
+
 COMMENT ON COLUMN exchange.workers.state IS 'stopped, waiting (for the extension to be created), recovering, running, or following (the matcher of a standby).';
 
 CREATE OR REPLACE VIEW exchange.status AS
@@ -2061,15 +2107,26 @@ CREATE OR REPLACE VIEW exchange.status AS
     CROSS JOIN LATERAL (
         SELECT string_agg(format('%s %s', w.worker, w.state), ', ') AS states FROM exchange.worker_states() AS w
     ) AS w
+    CROSS JOIN LATERAL (
+        SELECT string_agg(
+                   CASE r.step
+                       WHEN 'loading' THEN format('%s is reading the tables: %s open orders so far', r.worker, r.open_orders)
+                       ELSE format('%s is replaying the journal: command %s of %s, %s commands a second',
+                                   r.worker, r.sequence, r.to_sequence, coalesce(round(r.commands_per_second), 0))
+                   END, '; ') AS steps
+        FROM exchange.recoveries() AS r WHERE r.step <> 'done'
+    ) AS r
     CROSS JOIN LATERAL (VALUES
         ('server', CASE WHEN pg_is_in_recovery()
             THEN 'a standby, with all that was committed until ' || coalesce(pg_last_xact_replay_timestamp()::text, 'its copy was made')
             ELSE 'takes orders' END),
         ('market', s.market),
         ('halted because', s.halted_because),
+        ('what to do', exchange.halt_hint()),
         ('trade date', s.trade_date::text),
         ('next phase', s.next_phase || ' at ' || s.next_phase_at),
         ('workers', w.states),
+        ('recovery', r.steps),
         ('matched', s.matched::text),
         ('durable', format('%s (%s behind)', s.durable, s.matched - s.durable)),
         ('published', format('%s (%s behind)', s.published, s.matched - s.published)),
@@ -2099,3 +2156,8 @@ CREATE OR REPLACE VIEW exchange.status AS
             END
      FROM exchange.replication_slots AS r
      ORDER BY r.slot_name);
+
+REVOKE EXECUTE ON FUNCTION exchange.halt_hint(), exchange.restart_workers(), exchange.recoveries() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION exchange.halt_hint(), exchange.recoveries() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION exchange.halt_hint(), exchange.restart_workers(), exchange.recoveries() TO exchange_admin;
+GRANT SELECT ON exchange.recovery TO PUBLIC, exchange_reporter, exchange_admin;
