@@ -54,7 +54,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'order_book_at_time_wrapper';
 COMMENT ON FUNCTION exchange.order_book_at(text, timestamptz, integer) IS
-    'The book of one symbol by price (L2) as it was at a moment: after the last command whose time is not after it. The columns are those of exchange.order_book(): price, quantity and number of orders of each level, of what is displayed, best prices first. No rows where nothing was displayed. depth: at least 1. It follows the public events in exchange.market_data from the last place before that moment where all books are told anew, at most 1,048,576 commands earlier. Write a literal as timestamptz ''...'', or name the argument: at => ''...''. Errors: 22004 (NULL), 22023 (depth below 1; a moment in the future, or before all that exchange.market_data has), 42704 (unknown symbol), 55000 (a moment that the tables do not show yet: on a standby every one after the last command that they show), XX001 (a damaged block).';
+    'The book of one symbol by price (L2) as it was at a moment: after the last command whose time is not after it. The columns are those of exchange.order_book(): price, quantity and number of orders of each level, of what is displayed, best prices first. No rows where nothing was displayed. depth: at least 1. It follows the public events in exchange.market_data from the last place before that moment where all books are told anew, at most 1,048,576 commands earlier. Write a literal as timestamptz ''...'', or name the argument: at => ''...''. Errors: 22004 (NULL), 22023 (depth below 1; a moment in the future, or before all that exchange.market_data has), 42704 (unknown symbol), 55000 (a moment that was archived; one that the tables do not show yet: on a standby every one after the last command that they show), XX001 (a damaged block).';
 
 CREATE FUNCTION exchange.order_book_at(symbol text, sequence bigint, depth integer DEFAULT 10)
 RETURNS TABLE (
@@ -117,7 +117,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'keep_mark_wrapper';
 COMMENT ON FUNCTION exchange.keep_mark(bigint) IS
-    'Keeps the engine as it was after a command, by default the last one that the tables show, in exchange.replay_marks, so that exchange.order_history() and exchange.replay_check() can begin there; returns the command. It executes the journal from the mark before, and compares the hashes of all rows on the way; where there is a mark already it does nothing. A ROLLBACK undoes it. Errors: 22023 (below 1), 25006 (on a standby), 55000 (not in the journal yet), XX001 (the journal, or the mark before, is damaged).';
+    'Keeps the engine as it was after a command, by default the last one that the tables show, in exchange.replay_marks, so that exchange.order_history() and exchange.replay_check() can begin there; returns the command. It executes the journal from the mark before, and compares the hashes of all rows on the way; where there is a mark already it does nothing. A ROLLBACK undoes it. Errors: 22023 (below 1), 25006 (on a standby), 55000 (not in the journal yet, or archived), XX001 (the journal, or the mark before, is damaged).';
 
 CREATE FUNCTION exchange.replay_check(from_sequence bigint DEFAULT NULL, to_sequence bigint DEFAULT NULL)
 RETURNS TABLE (
@@ -133,7 +133,7 @@ RETURNS TABLE (
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000000 ROWS 1000
 AS 'MODULE_PATHNAME', 'replay_check_wrapper';
 COMMENT ON FUNCTION exchange.replay_check(bigint, bigint) IS
-    'Executes the journal again, in an engine of its own, and compares: a row for each row of the journal that has commands from from_sequence (by default 1) to to_sequence (by default the last one), both included, in their order. checked: ''journal'', for a row of it, or for commands that no row has; ''mark'', for a mark of exchange.replay_marks on the way, compared record by record; ''tables'', where the replay comes to the command that the tables show: accounts, money, positions, limits, orders and all else that the engine knows, compared record by record. first_sequence, last_sequence: the commands that it is about. commands: how many the row has. checksum_ok: whether the checksum is that of the commands. recorded_hash: the running hash of events as the row (mark, tables) says; computed_hash: as the replay came to it, NULL where it was not executed. is_sound: whether all agrees; else problem says what does not. It begins at the last mark before from_sequence, and reports rows before that only where they are not sound. Where it cannot go on (a row is missing, damaged or cannot be executed), it looks at checksums alone until there is a mark to go on from. Errors: 22023 (from_sequence below 1, or after to_sequence), 55000 (to_sequence is not in the journal yet).';
+    'Executes the journal again, in an engine of its own, and compares: a row for each row of the journal that has commands from from_sequence (by default the first that is not archived) to to_sequence (by default the last one), both included, in their order. checked: ''journal'', for a row of it, or for commands that no row has; ''mark'', for a mark of exchange.replay_marks on the way, compared record by record; ''tables'', where the replay comes to the command that the tables show: accounts, money, positions, limits, orders and all else that the engine knows, compared record by record. first_sequence, last_sequence: the commands that it is about. commands: how many the row has. checksum_ok: whether the checksum is that of the commands. recorded_hash: the running hash of events as the row (mark, tables) says; computed_hash: as the replay came to it, NULL where it was not executed. is_sound: whether all agrees; else problem says what does not. It begins at the last mark before from_sequence, and reports rows before that only where they are not sound. Where it cannot go on (a row is missing, damaged or cannot be executed), it looks at checksums alone until there is a mark to go on from. Errors: 22023 (from_sequence below 1, or after to_sequence), 55000 (to_sequence is not in the journal yet, or from_sequence is archived).';
 
 -- The life of an order.
 
@@ -158,7 +158,7 @@ RETURNS TABLE (
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000000 ROWS 10
 AS 'MODULE_PATHNAME', 'order_history_wrapper';
 COMMENT ON FUNCTION exchange.order_history(bigint) IS
-    'Everything that happened to an order, in its order, with the command and the time of each: what the tables show of an order is where it came to, this is how. price: as it was sent (NULL where it was left open), the limit price that it rests or rested at, the price of a trade. quantity: of placed and replaced the whole, what has traded included; of a trade or bust, what traded; of reduced, by how much; of refilled, what it displays now; of cancelled and expired, what was taken out. remaining_quantity: what still waits after it. stop_price: of stop_moved. trade_id: see exchange.trades. liquidity: of a trade. reason: the reject or cancel reason. It executes the journal again from the last mark (exchange.keep_mark()) before the order was placed to its end, or to what the tables show while it is open. Rows for an order that the caller may see in exchange.orders; none for any other. Errors: 22004 (NULL), XX001 (the journal is damaged).';
+    'Everything that happened to an order, in its order, with the command and the time of each: what the tables show of an order is where it came to, this is how. price: as it was sent (NULL where it was left open), the limit price that it rests or rested at, the price of a trade. quantity: of placed and replaced the whole, what has traded included; of a trade or bust, what traded; of reduced, by how much; of refilled, what it displays now; of cancelled and expired, what was taken out. remaining_quantity: what still waits after it. stop_price: of stop_moved. trade_id: see exchange.trades. liquidity: of a trade. reason: the reject or cancel reason. It executes the journal again from the last mark (exchange.keep_mark()) before the order was placed to its end, or to what the tables show while it is open. Rows for an order that the caller may see in exchange.orders; none for any other. Errors: 22004 (NULL), 55000 (the order was placed in what is archived), XX001 (the journal is damaged).';
 
 -- Under which bounds the journal was written is not known from before: under those in force, as long
 -- as nobody set others.
@@ -726,8 +726,9 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF to_regprocedure('exchange.keep_mark(bigint)') IS NOT NULL THEN
-        EXECUTE 'SELECT exchange.keep_mark($1)' USING closed.last_sequence;
+    -- So that what comes after can be replayed from there.
+    IF closed.last_sequence > 0 THEN
+        PERFORM exchange.keep_mark(closed.last_sequence);
     END IF;
     INSERT INTO exchange.archived_last_trades
     SELECT t.symbol, t.trade_id, t.price, t.quantity, t.executed_at

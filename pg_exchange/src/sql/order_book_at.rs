@@ -3,13 +3,14 @@
 
 use std::ops::ControlFlow;
 
+use feed::Kind;
 use feed::codec::Head;
-use feed::{Book, Kind};
 use matcher::{Sequence, Side};
 use pgrx::pg_sys::{self, Datum};
 use pgrx::{PgSqlErrorCode, Spi};
 
 use super::call::Call;
+use super::kept;
 use super::market_data::add_levels;
 use super::public_events::{Listed, above_0, for_each_event};
 use super::venue::Venue;
@@ -31,7 +32,10 @@ pub fn order_book_at_time(call: Call) -> Datum {
             "Give a moment that has passed.",
         );
     }
-    if market_data::first_time_us().is_none_or(|first_us| at_us < first_us) {
+    kept::expect_kept(at_us);
+    if market_data::first_time_us().is_none_or(|first_us| at_us < first_us)
+        && kept::last_archived().is_none()
+    {
         raise_out_of_range(
             "the moment is before all that the tables know",
             format!("It is {}.", time_text(at_us)),
@@ -56,6 +60,7 @@ pub fn order_book_at_sequence(call: Call) -> Datum {
         )
     };
     let tables = Position::of_tables();
+    kept::expect_commands_after(after);
     if after > tables.sequence {
         tables.raise_behind(format!("The sequence is {after}."));
     }
@@ -69,10 +74,12 @@ fn show(call: &Call, from: &Place, is_too_late: impl Fn(Sequence, i64) -> bool) 
     let of = listed.of_argument(call, 0).expect("it is not NULL");
     let depth = above_0(required(call.argument(2), "depth"), "depth");
 
-    let mut book = Book::default();
+    let (mut book, known) = kept::book_before(call, from, of);
     // What is too late is handed out whatever it is, so that the reading ends there.
     let is_wanted = |head: &Head| {
-        head.instrument == of && matches!(head.kind, Kind::Level | Kind::Refresh)
+        head.instrument == of
+            && head.sequence > known
+            && matches!(head.kind, Kind::Level | Kind::Refresh)
             || is_too_late(head.sequence, head.time_us)
     };
     for_each_event(from, is_wanted, |event| {

@@ -12,6 +12,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::call::{Call, Rows};
+use super::kept;
 use super::labels;
 use super::owner::AsOwner;
 use super::public_events::{Listed, for_each_event};
@@ -66,6 +67,7 @@ pub fn order_history(call: Call) -> Datum {
     let listed = Listed::read();
     let Some((shown, _)) = recovery::position() else { return call.null() };
     let order_id = order_id as OrderId;
+    kept::expect_commands_after(order_id - 1);
     let mut replay =
         Replay::begin(order_id - 1).unwrap_or_else(|fault| raise_not_replayable(fault));
     let mut life = None;

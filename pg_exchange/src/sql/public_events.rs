@@ -163,7 +163,6 @@ pub fn depth_history(call: Call) -> Datum {
     let moments = moments(from_us, to_us.min(end_of_data_us()), step);
 
     let mut rows = call.rows();
-    let mut book = Book::default();
     let mut due = moments.into_iter().peekable();
     let mut show = |at_us: i64, book: &Book| {
         let sums = |side: Side| {
@@ -190,11 +189,15 @@ pub fn depth_history(call: Call) -> Datum {
             ]
         });
     };
-    let is_wanted =
-        |head: &Head| head.instrument == of && matches!(head.kind, Kind::Level | Kind::Refresh);
     // What happens at a moment belongs to it.
-    let until_us = to_us.saturating_add(1);
-    for_each_event(&Place::followed_from(from_us, until_us), is_wanted, |event| {
+    let place = Place::followed_from(from_us, to_us.saturating_add(1));
+    let (mut book, known) = kept::book_before(&call, &place, of);
+    let is_wanted = |head: &Head| {
+        head.instrument == of
+            && head.sequence > known
+            && matches!(head.kind, Kind::Level | Kind::Refresh)
+    };
+    for_each_event(&place, is_wanted, |event| {
         while let Some(at_us) = due.next_if(|at_us| *at_us < event.time_us) {
             show(at_us, &book);
         }

@@ -5,6 +5,7 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Datum;
 
 use super::call::{Call, Rows};
+use super::kept;
 use super::replay_marks::raise_unless_journaled;
 use crate::datum::text;
 use crate::errors::raise;
@@ -16,7 +17,10 @@ use crate::workers::replay::Replay;
 
 /// `exchange.replay_check`
 pub fn replay_check(call: Call) -> Datum {
-    let from = call.argument::<i64>(0).map_or(1, |from| Sequence::try_from(from).unwrap_or(0));
+    let from = match call.argument::<i64>(0) {
+        Some(from) => Sequence::try_from(from).unwrap_or(0),
+        None => kept::last_archived().unwrap_or(0) + 1,
+    };
     let to = call.argument::<i64>(1).map(|to| Sequence::try_from(to).unwrap_or(0));
     if from == 0 || to.is_some_and(|to| to < from) {
         raise(
@@ -29,6 +33,7 @@ pub fn replay_check(call: Call) -> Datum {
             "Give at least 1, which is the first command, and the lower one first.",
         );
     }
+    kept::expect_commands_after(from - 1);
     let to = to.unwrap_or_else(journal::last_sequence);
     raise_unless_journaled(from.max(to));
     let mut check = Check {

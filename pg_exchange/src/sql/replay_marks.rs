@@ -7,6 +7,7 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Datum;
 
 use super::call::Call;
+use super::kept;
 use crate::errors::raise;
 use crate::workers::fault::Fault;
 use crate::workers::marks::{Mark, Records};
@@ -29,6 +30,7 @@ pub fn keep_mark(call: Call) -> Datum {
     }
     raise_unless_journaled(sequence);
     if Mark::last_before(sequence).is_none_or(|mark| mark.sequence != sequence) {
+        kept::expect_commands_after(sequence - 1);
         keep(sequence).unwrap_or_else(|fault| raise_not_replayable(fault));
     }
     Datum::from(sequence)

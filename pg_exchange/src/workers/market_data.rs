@@ -147,6 +147,11 @@ impl Place {
         Self::from(last, before_us)
     }
 
+    /// Whether it is the begin of all that there is, for want of a later one.
+    pub fn is_first(&self) -> bool {
+        self.first_sequence == 0
+    }
+
     fn from(block: Option<Found>, before_us: i64) -> Self {
         let (first_sequence, first_us) =
             block.map_or((0, BEGIN_OF_TIME_US), |block| (block.first_sequence, block.first_us));
