@@ -67,7 +67,7 @@ fn main() -> Result<()> {
     show(&mut client, "book at a time, just before a mark", &books(by_time.collect()))?;
 
     let orders = client.query(
-        "SELECT (SELECT order_id FROM exchange.orders WHERE order_id >= $1 * p / 10
+        "SELECT (SELECT order_id FROM exchange.orders WHERE order_id >= $1::bigint * p / 10
                  ORDER BY order_id LIMIT 1)
          FROM generate_series(1, 9) AS p",
         &[&last],
