@@ -223,8 +223,9 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF to_regprocedure('exchange.keep_mark(bigint)') IS NOT NULL THEN
-        EXECUTE 'SELECT exchange.keep_mark($1)' USING closed.last_sequence;
+    -- So that what comes after can be replayed from there.
+    IF closed.last_sequence > 0 THEN
+        PERFORM exchange.keep_mark(closed.last_sequence);
     END IF;
     INSERT INTO exchange.archived_last_trades
     SELECT t.symbol, t.trade_id, t.price, t.quantity, t.executed_at

@@ -6,11 +6,12 @@ use crate::Session;
 pub fn tables(session: &mut Session) -> Vec<(String, String)> {
     let rows = session.rows(
         "SELECT c.oid::regclass, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
-         FROM pg_extension AS e
-         CROSS JOIN unnest(e.extconfig) AS t (table_id)
-         JOIN pg_class AS c ON c.oid = t.table_id AND c.relkind IN ('r', 'p')
+         FROM pg_class AS c
          JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-         WHERE e.extname = 'pg_exchange'
+         WHERE c.oid = ANY (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'pg_exchange')
+           AND c.relkind = 'r'
+            -- Those that are dumped by their partitions.
+            OR c.relnamespace = 'exchange'::regnamespace AND c.relkind = 'p'
          GROUP BY c.oid ORDER BY 1",
     );
     assert!(rows.len() > 20, "an exchange has more than {} tables", rows.len());

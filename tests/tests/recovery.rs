@@ -321,7 +321,7 @@ fn the_tables_are_the_snapshot_however_far_they_are_behind() {
     let mut memories = floor.newcomers();
     let mut random = Random::new(seed(), 11);
     let symbol = venue.instrument();
-    for round in 0..4 {
+    for round in 0..3 {
         let more = random.between(0, 3_000);
         let mut projector = None;
         let crash = |_: &Trading| {

@@ -442,6 +442,8 @@ fn a_day_leaves_as_a_whole_and_can_be_read_again() {
 
     // Whoever asks for the day is told.
     let last = session.number("SELECT last_sequence FROM exchange.archived_days");
+    let old_order = session.number("SELECT min(order_id) FROM exchange.open_orders");
+    assert!(old_order <= last, "an order of the archived date is open still");
     for question in [
         format!("exchange.account_activity('{day}', '{day}')"),
         format!("exchange.trade_history('{day}', '{}')", DATES[2]),
@@ -451,6 +453,10 @@ fn a_day_leaves_as_a_whole_and_can_be_read_again() {
         format!("exchange.quote_history('{symbol}', '{day} 10:00', '{day} 11:00')"),
         format!("exchange.depth_history('{symbol}', '{day} 10:00', '{day} 11:00', '1 minute')"),
         format!("exchange.journal_commands({last}, {last})"),
+        format!("exchange.replay_check(1, {last})"),
+        format!("exchange.order_history({})", old_order),
+        format!("exchange.order_book_at('{symbol}', timestamptz '{day} 10:00')"),
+        format!("exchange.order_book_at('{symbol}', 5)"),
         "exchange.executions_after(1)".to_owned(),
         format!("exchange.candles_for('{symbol}', '1 second', '{day}', '{}')", DATES[1]),
     ] {
@@ -476,6 +482,8 @@ fn a_day_leaves_as_a_whole_and_can_be_read_again() {
     ] {
         session.rows(&format!("SELECT * FROM {question}"));
     }
+    let unsound = "SELECT checked, problem FROM exchange.replay_check() WHERE NOT is_sound";
+    assert_eq!(session.rows(unsound), [""; 0]);
     let failure = session.failure("SELECT exchange.bust_trade(1)");
     assert_eq!(failure.code, "42704");
 

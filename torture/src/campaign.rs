@@ -35,6 +35,8 @@ pub struct Plan {
     pub traders: usize,
     /// Rounds at most.
     pub rounds: u64,
+    /// Whether the cluster of a finding is left to be looked at.
+    pub keeps_finding: bool,
 }
 
 /// What came of it.
@@ -140,6 +142,18 @@ impl fmt::Display for Figures {
     }
 }
 
+/// What the auditor found.
+#[derive(Debug)]
+pub struct Unsound(pub Verdict);
+
+impl fmt::Display for Unsound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the audit found something: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unsound {}
+
 /// The campaign as it goes on.
 pub struct Campaign {
     plan: Plan,
@@ -207,6 +221,11 @@ impl Campaign {
                     venue.clients.end()?;
                     venue.site.remove()?;
                     self.figures.end_venue();
+                }
+                Err(finding) if !self.plan.keeps_finding => {
+                    // Clients that wait for answers have them, or their connections end.
+                    venue.site.remove()?;
+                    return Err(finding.context(format!("round {}", self.round)));
                 }
                 Err(finding) => {
                     let folder = venue.site.folder().to_owned();
@@ -324,7 +343,7 @@ impl Campaign {
             testimonies.iter().map(|testimony| &**testimony).collect();
         let verdict =
             auditor::audit(session.client(), &venue.clients.shared.incarnations(), &testimonies)?;
-        ensure!(verdict.findings.is_empty(), "the audit found something: {verdict}");
+        ensure!(verdict.findings.is_empty(), Unsound(verdict));
         self.figures.audits += 1;
         watch.lap("audit");
         self.audit_standby(&mut session, venue, &testimonies)?;
@@ -361,7 +380,7 @@ impl Campaign {
         })?;
         let lives = venue.clients.shared.incarnations();
         let verdict = auditor::audit(session.client(), &lives, testimonies)?;
-        ensure!(verdict.findings.is_empty(), "the audit of the standby found something: {verdict}");
+        ensure!(verdict.findings.is_empty(), anyhow!(Unsound(verdict)).context("on the standby"));
         self.figures.standby_audits += 1;
         Ok(())
     }

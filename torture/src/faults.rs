@@ -290,13 +290,20 @@ impl Scene<'_> {
     fn fill_disk(&mut self) -> Result<Option<String>> {
         let Some(disk) = self.site.disk() else { return Ok(None) };
         let length = self.while_ms(500, 4_000);
+        let uses_up_wal = self.random.per_cent(50);
+        let mut session = self.site.superuser()?;
         let bytes = disk.fill()?;
-        // What the server gives back meanwhile is not to help it.
-        let until = Instant::now() + length;
-        while Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(100));
+        let full = Instant::now();
+        // Segments that are there already are written for a while, unless they are passed over.
+        while uses_up_wal && full.elapsed() < length {
+            let passed = session
+                .try_run("SELECT pg_logical_emit_message(false, 'torture', ''), pg_switch_wal()");
+            if passed.is_err() {
+                break;
+            }
         }
-        let has_crashed = self.site.superuser().is_err();
+        std::thread::sleep(length.saturating_sub(full.elapsed()));
+        let has_crashed = session.try_run("SELECT").is_err();
         disk.free()?;
         // The postmaster gives up if recovery finds no room; an operator starts it again.
         let deadline = Instant::now() + PATIENCE;

@@ -18,6 +18,8 @@ struct Traded {
     venue: Venue,
     lives: Incarnations,
     testimonies: Vec<Testimony>,
+    /// They wait, connected: orders that are bound to a connection end with it.
+    _clients: Clients,
 }
 
 impl Traded {
@@ -35,8 +37,9 @@ impl Traded {
         torture::campaign::come_to_rest(&mut superuser).expect("it comes to rest");
         torture::campaign::settle(&mut superuser, &clients).expect("it settles");
         let lives = clients.shared.incarnations().clone();
-        let testimonies = clients.end().expect("no client has given up");
-        Self { venue, lives, testimonies }
+        let testimonies =
+            clients.testimonies().iter().map(|testimony| (**testimony).clone()).collect();
+        Self { venue, lives, testimonies, _clients: clients }
     }
 
     fn audit(&self, session: &mut Session, testimonies: &[Testimony]) -> Verdict {
@@ -76,16 +79,23 @@ const TAMPERED: &[(&str, &str)] = &[
         "was said to be",
     ),
     (
-        "DROP INDEX exchange.finished_orders_order_id;
-         INSERT INTO exchange.finished_orders SELECT * FROM exchange.finished_orders LIMIT 1",
+        // On another day, where its key is none yet.
+        "DO $$
+         DECLARE
+             twice exchange.finished_orders;
+         BEGIN
+             SELECT * INTO twice FROM exchange.finished_orders LIMIT 1;
+             twice.updated_at := twice.updated_at + interval '1 day';
+             PERFORM exchange.add_day('exchange.finished_orders', twice.updated_at);
+             INSERT INTO exchange.finished_orders SELECT twice.*;
+         END
+         $$",
         "is there more than once",
     ),
     (
-        "DROP INDEX exchange.finished_orders_order_id;
-         INSERT INTO exchange.finished_orders
-         SELECT * FROM exchange.finished_orders WHERE client_order_id IS NOT NULL LIMIT 1;
-         UPDATE exchange.finished_orders SET order_id = order_id + 1000000000
-         WHERE ctid = (SELECT max(ctid) FROM exchange.finished_orders)",
+        "INSERT INTO exchange.finished_orders
+         SELECT (jsonb_populate_record(o, jsonb_build_object('order_id', order_id + 1000000000))).*
+         FROM exchange.finished_orders AS o WHERE client_order_id IS NOT NULL LIMIT 1",
         "named",
     ),
     (

@@ -61,10 +61,10 @@ fn measure(open_orders: u32, failovers: usize) -> Result<()> {
         let began = Instant::now();
         primary.kill9()?;
         let promotion = Instant::now();
+        client.batch_execute("SELECT pg_promote(wait => false)")?;
         // Nobody else is there to wait for yet.
-        client.batch_execute("SET synchronous_commit = local")?;
         client.batch_execute("ALTER SYSTEM SET synchronous_standby_names = ''")?;
-        client.batch_execute("SELECT pg_reload_conf(), pg_promote(wait => false)")?;
+        client.batch_execute("SELECT pg_reload_conf()")?;
         enter(&mut client)?;
         promoted.push(promotion.elapsed().as_secs_f64());
         killed.push(began.elapsed().as_secs_f64());

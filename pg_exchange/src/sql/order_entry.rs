@@ -306,6 +306,11 @@ pub fn cancel_orders(call: Call) -> Datum {
             break;
         }
     }
+    // What has ended an order that is said not to be open may not be durable yet.
+    if AnswerWhen::of_session() == AnswerWhen::Durable && results.iter().any(Result::is_err) {
+        let control = &desk.venue().shared.control;
+        desk.venue().wait_for(&control.durable, control.matched.get());
+    }
     let mut rows = call.rows();
     for (id, result) in ids.into_iter().zip(results) {
         match result {

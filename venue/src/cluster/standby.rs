@@ -12,6 +12,9 @@ pub const REPLICATED: &[(&str, &str)] = &[
     ("wal_log_hints", "on"),
     // And finds the WAL since the last checkpoint before they parted, on both sides.
     ("wal_keep_size", "1GB"),
+    // A promotion may come to wait this long where settings were read again right before it: the
+    // default is 5 s.
+    ("wal_retrieve_retry_interval", "200ms"),
 ];
 
 impl Cluster {
