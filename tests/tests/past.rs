@@ -624,3 +624,52 @@ fn what_cannot_be_checked_or_kept_is_an_error() {
     }
     session.run("ROLLBACK");
 }
+
+#[test]
+fn what_was_archived_is_said_to_be_so_and_the_rest_is_as_ever() {
+    let recorded = recorded();
+    let mut session = venue().superuser();
+    // Everything up to a book in the middle goes, and with it the places where books are told anew, as
+    // far as a later book does not follow one.
+    let last = recorded[recorded.len() / 2].sequence;
+    session.run(&format!(
+        "BEGIN; SELECT exchange.keep_mark({last});
+         INSERT INTO exchange.archived_days
+         SELECT '2026-11-24', '-infinity', c.at + interval '1 us', 1, {last}, {last}, 0, '/none', now(), 'nobody'
+         FROM exchange.journal_commands({last}, {last}) AS c;
+         DELETE FROM exchange.market_data WHERE last_sequence <= {last};
+         DELETE FROM exchange.journal WHERE last_sequence <= {last}"
+    ));
+    let mut compared = 0;
+    for Recorded { sequence, levels: shown } in recorded.iter().filter(|book| book.sequence >= last)
+    {
+        assert_eq!(&books_at(&mut session, &sequence.to_string()), shown, "after {sequence}");
+        compared += 1;
+    }
+    assert!(compared > 5, "{compared} books");
+    assert_all_sound(&check(&mut session, ""));
+    let order_after = |session: &mut Session, condition: &str| {
+        session.number(&format!(
+            "SELECT min(order_id) FROM exchange.orders WHERE order_id {condition}"
+        ))
+    };
+    let (archived, kept) =
+        (order_after(&mut session, "> 0"), order_after(&mut session, &format!("> {last}")));
+    assert!(!session.rows(&format!("SELECT * FROM exchange.order_history({kept})")).is_empty());
+    let before = last - 1;
+    for call in [
+        format!("order_book_at('ALFA', {before})"),
+        "order_book_at('ALFA', (SELECT ends_at - interval '1 us' FROM exchange.archived_days))"
+            .to_owned(),
+        format!("order_history({archived})"),
+        format!("replay_check({before})"),
+        format!("keep_mark({before})"),
+    ] {
+        session.run("SAVEPOINT here");
+        let failure = session.failure(&format!("SELECT * FROM exchange.{call}"));
+        session.run("ROLLBACK TO here");
+        assert!(failure.is(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE), "{call}: {failure}");
+        assert!(failure.detail.contains("/none"), "{call}: {failure}");
+    }
+    session.run("ROLLBACK");
+}

@@ -114,16 +114,45 @@ const ROWS_AFTER: &str = "
     ORDER BY first_sequence
     LIMIT 64";
 
-/// The row of a command and those after it, some of them, whatever is wrong with them; none after
+/// The same for who reads a whole day: many rows at a time where they are small, so that it is not
+/// planning that takes the time, and not more than some megabytes.
+const MANY_ROWS_AFTER: &str = "
+    SELECT first_sequence, last_sequence, first_time_us, event_hash, checksum, commands
+    FROM (
+        SELECT first_sequence, last_sequence, first_time_us, event_hash, checksum, commands,
+               pg_catalog.sum(pg_catalog.octet_length(commands)) OVER (ORDER BY first_sequence ROWS UNBOUNDED PRECEDING)
+                   OPERATOR(pg_catalog.-) pg_catalog.octet_length(commands) AS bytes_before
+        FROM exchange.journal
+        WHERE first_time_us OPERATOR(pg_catalog.>=) $2 AND first_time_us OPERATOR(pg_catalog.<) $3
+          AND first_sequence OPERATOR(pg_catalog.>=) coalesce(
+            (SELECT pg_catalog.max(first_sequence) FROM exchange.journal
+             WHERE first_sequence OPERATOR(pg_catalog.<=) $1
+               AND first_time_us OPERATOR(pg_catalog.>=) $2 AND first_time_us OPERATOR(pg_catalog.<) $3), 0)
+        ORDER BY first_sequence
+        LIMIT 4096
+    ) AS r
+    WHERE bytes_before OPERATOR(pg_catalog.<) 8388608
+    ORDER BY first_sequence";
+
+/// The row of a command and those after it, many of them, whatever is wrong with them; none after
 /// the last one. In a transaction.
 pub fn rows_from(sequence: Sequence) -> Result<Vec<Row>, pgrx::spi::SpiError> {
     let from_us = row_of(sequence)?.map_or(i64::MIN, |row| row.first_time_us);
-    let of_day = read_rows(sequence, from_us, from_us.saturating_add(LONG_DAY_US))?;
+    let long_day_us = from_us.saturating_add(LONG_DAY_US);
+    let of_day = read_rows(MANY_ROWS_AFTER, sequence, from_us, long_day_us)?;
     if of_day.iter().any(|row| row.first_sequence >= sequence) {
         return Ok(of_day);
     }
     // What comes next may be of a later day than that.
-    read_rows(sequence, from_us, i64::MAX)
+    read_rows(MANY_ROWS_AFTER, sequence, from_us, i64::MAX)
+}
+
+/// The next commands after `sequence`, as [`read_after`] has them, but of many rows.
+pub fn read_many_after(sequence: Sequence) -> Result<Batches, Fault> {
+    let rows = rows_from(sequence + 1)
+        .map_err(|error| Fault::from(format!("the journal cannot be read: {error}")))?;
+    let are_later = rows.iter().any(|row| row.last_sequence > sequence);
+    Ok(Batches::of(if are_later { rows } else { Vec::new() }, sequence + 1))
 }
 
 /// The next commands after `sequence`, some rows of them; none if there are none. In a
@@ -134,7 +163,7 @@ pub fn read_after(sequence: Sequence) -> Result<Batches, Fault> {
     let from_us = row_of(next).map_err(unreadable)?.map_or(i64::MIN, |row| row.first_time_us);
     // What comes next may be of a later day than that.
     for before_us in [from_us.saturating_add(LONG_DAY_US), i64::MAX] {
-        let rows = read_rows(next, from_us, before_us).map_err(unreadable)?;
+        let rows = read_rows(ROWS_AFTER, next, from_us, before_us).map_err(unreadable)?;
         if rows.iter().any(|row| row.last_sequence >= next) {
             return Ok(Batches::of(rows, next));
         }
@@ -143,13 +172,14 @@ pub fn read_after(sequence: Sequence) -> Result<Batches, Fault> {
 }
 
 fn read_rows(
+    query: &str,
     next: Sequence,
     from_us: i64,
     before_us: i64,
 ) -> Result<Vec<Row>, pgrx::spi::SpiError> {
     Spi::connect(|client| {
         client
-            .select(ROWS_AFTER, None, &[(next as i64).into(), from_us.into(), before_us.into()])?
+            .select(query, None, &[(next as i64).into(), from_us.into(), before_us.into()])?
             .map(|row| {
                 Ok(Row {
                     first_sequence: row.get::<i64>(1)?.unwrap_or_default() as u64,
