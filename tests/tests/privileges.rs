@@ -377,6 +377,7 @@ fn try_everything(session: &mut Session, role: &str, calls: &[String]) -> Vec<St
             "conservation",
             "consumer_members",
             "consumers",
+            "complete_since",
             "day_statistics",
             "drop_copies",
             "holdings",
@@ -391,7 +392,8 @@ fn try_everything(session: &mut Session, role: &str, calls: &[String]) -> Vec<St
         .contains(&name)
     };
     for (name, readers) in RELATIONS {
-        let kinds = ["table", "view"];
+        let kinds =
+            if *name == "complete_since" { ["materialized view"; 2] } else { ["table", "view"] };
         let sql = format!("SELECT * FROM exchange.{name}");
         attempt("to read", &sql, kinds, name, readers.includes(role));
         // PostgreSQL refuses these for views before it asks who wants to.
