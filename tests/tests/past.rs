@@ -634,6 +634,8 @@ fn what_was_archived_is_said_to_be_so_and_the_rest_is_as_ever() {
     let last = recorded[recorded.len() / 2].sequence;
     session.run(&format!(
         "BEGIN; SELECT exchange.keep_mark({last});
+         -- No day was closed, which is what it refers to.
+         SET LOCAL session_replication_role = replica;
          INSERT INTO exchange.archived_days
          SELECT '2026-11-24', '-infinity', c.at + interval '1 us', 1, {last}, {last}, 0, '/none', now(), 'nobody'
          FROM exchange.journal_commands({last}, {last}) AS c;
