@@ -155,12 +155,12 @@ const TAMPERING: [(&str, &[&str]); 16] = [
 fn days_of_every_kind_of_order_are_what_the_accountant_says() {
     let venue = traded_venue(COMMANDS);
     let mut session = venue.superuser();
-    let last = come_to_a_close(&mut session);
     // By chance a stream has none.
     session.run(
         "SELECT exchange.bust_trade(max(trade_id)) FROM exchange.trades
          HAVING NOT bool_or(busted_at IS NOT NULL)",
     );
+    let last = come_to_a_close(&mut session);
     audit::settle(&venue);
     let mut dates = session.rows(
         "SELECT DISTINCT (executed_at AT TIME ZONE 'America/New_York')::date FROM exchange.trades
