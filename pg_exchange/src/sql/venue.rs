@@ -169,7 +169,9 @@ impl Venue {
         control.end_halt();
         control.close_venue();
         let matcher = control.worker(Role::Matcher);
-        while control.venue().is_none() || matcher.state() != WorkerState::Running {
+        while control.venue().is_none()
+            || !matches!(matcher.state(), WorkerState::Running | WorkerState::Following)
+        {
             if let Some((reason, remedy)) = control.halted() {
                 raise_halted(reason, remedy);
             }
