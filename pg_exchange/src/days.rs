@@ -14,6 +14,13 @@ use crate::relation::{Relation, TupleId, Values, Writer, oid_for_life};
 /// The tables that are partitioned by day.
 pub const TABLES: [&str; 5] = ["journal", "market_data", "trades", "executions", "finished_orders"];
 
+const DAY_US: i64 = 86_400_000_000;
+/// A row that is looked for is most likely of the last days before some time, and the days before these
+/// are so not even planned for.
+pub const RECENT_US: i64 = 4 * DAY_US;
+/// Rows are read from a day on, to somewhere in the next one: so long is no day.
+pub const LONG_DAY_US: i64 = 26 * DAY_US / 24;
+
 /// A partition, from one time to before another.
 #[derive(Clone, Copy)]
 struct Day {

@@ -5,7 +5,7 @@ use pgrx::Spi;
 use pgrx::pg_sys::Datum;
 
 use super::fault::Fault;
-use crate::days::DayWriter;
+use crate::days::{DayWriter, LONG_DAY_US, RECENT_US};
 use crate::shared::ring::Entry;
 
 /// Some commands in their order, and the engine's hash after the last one.
@@ -22,7 +22,6 @@ pub struct Batch {
 /// Commands of one row: little enough to be decoded in a moment, enough that the row
 /// itself costs next to nothing.
 const COMMANDS_PER_ROW: usize = 4096;
-const DAY_US: i64 = 86_400_000_000;
 
 /// Writes commands, in as many rows as they need, each of one day. `None` if the table is not there.
 pub fn write(entries: &[Entry]) -> Option<()> {
@@ -71,12 +70,6 @@ struct Place {
     first_time_us: i64,
 }
 
-/// The row of a command is most likely among those of the last days, and the days before are so not
-/// even planned for.
-const RECENT_US: i64 = 4 * DAY_US;
-/// Rows are read from their day on, to somewhere in the next one: so long is no day.
-const LONG_DAY_US: i64 = 26 * DAY_US / 24;
-
 /// The last row that begins with a command or before it.
 fn row_of(sequence: Sequence) -> Result<Option<Place>, pgrx::spi::SpiError> {
     for from_us in [super::now_us() - RECENT_US, i64::MIN] {
@@ -102,21 +95,9 @@ fn row_of(sequence: Sequence) -> Result<Option<Place>, pgrx::spi::SpiError> {
 }
 
 /// The rows from that of a command ($1) on, of some time ($2, $3), which is what keeps other days out
-/// of the plan.
-const ROWS_AFTER: &str = "
-    SELECT first_sequence, last_sequence, first_time_us, event_hash, checksum, commands
-    FROM exchange.journal
-    WHERE first_time_us OPERATOR(pg_catalog.>=) $2 AND first_time_us OPERATOR(pg_catalog.<) $3
-      AND first_sequence OPERATOR(pg_catalog.>=) coalesce(
-        (SELECT pg_catalog.max(first_sequence) FROM exchange.journal
-         WHERE first_sequence OPERATOR(pg_catalog.<=) $1
-           AND first_time_us OPERATOR(pg_catalog.>=) $2 AND first_time_us OPERATOR(pg_catalog.<) $3), 0)
-    ORDER BY first_sequence
-    LIMIT 64";
-
-/// The same for who reads a whole day: many rows at a time where they are small, so that it is not
-/// planning that takes the time, and not more than some megabytes.
-const MANY_ROWS_AFTER: &str = "
+/// of the plan. Many rows at a time where they are small, so that it is not planning that takes the
+/// time, and not more than some megabytes.
+const ROWS_FROM: &str = "
     SELECT first_sequence, last_sequence, first_time_us, event_hash, checksum, commands
     FROM (
         SELECT first_sequence, last_sequence, first_time_us, event_hash, checksum, commands,
@@ -138,48 +119,30 @@ const MANY_ROWS_AFTER: &str = "
 /// the last one. In a transaction.
 pub fn rows_from(sequence: Sequence) -> Result<Vec<Row>, pgrx::spi::SpiError> {
     let from_us = row_of(sequence)?.map_or(i64::MIN, |row| row.first_time_us);
-    let long_day_us = from_us.saturating_add(LONG_DAY_US);
-    let of_day = read_rows(MANY_ROWS_AFTER, sequence, from_us, long_day_us)?;
+    let of_day = read_rows(sequence, from_us, from_us.saturating_add(LONG_DAY_US))?;
     if of_day.iter().any(|row| row.first_sequence >= sequence) {
         return Ok(of_day);
     }
     // What comes next may be of a later day than that.
-    read_rows(MANY_ROWS_AFTER, sequence, from_us, i64::MAX)
+    read_rows(sequence, from_us, i64::MAX)
 }
 
-/// The next commands after `sequence`, as [`read_after`] has them, but of many rows.
-pub fn read_many_after(sequence: Sequence) -> Result<Batches, Fault> {
+/// The next commands after `sequence`, of many rows; none if there are none. In a transaction.
+pub fn read_after(sequence: Sequence) -> Result<Batches, Fault> {
     let rows = rows_from(sequence + 1)
         .map_err(|error| Fault::from(format!("the journal cannot be read: {error}")))?;
     let are_later = rows.iter().any(|row| row.last_sequence > sequence);
     Ok(Batches::of(if are_later { rows } else { Vec::new() }, sequence + 1))
 }
 
-/// The next commands after `sequence`, some rows of them; none if there are none. In a
-/// transaction.
-pub fn read_after(sequence: Sequence) -> Result<Batches, Fault> {
-    let next = sequence + 1;
-    let unreadable = |error| Fault::from(format!("the journal cannot be read: {error}"));
-    let from_us = row_of(next).map_err(unreadable)?.map_or(i64::MIN, |row| row.first_time_us);
-    // What comes next may be of a later day than that.
-    for before_us in [from_us.saturating_add(LONG_DAY_US), i64::MAX] {
-        let rows = read_rows(ROWS_AFTER, next, from_us, before_us).map_err(unreadable)?;
-        if rows.iter().any(|row| row.last_sequence >= next) {
-            return Ok(Batches::of(rows, next));
-        }
-    }
-    Ok(Batches::of(Vec::new(), next))
-}
-
 fn read_rows(
-    query: &str,
     next: Sequence,
     from_us: i64,
     before_us: i64,
 ) -> Result<Vec<Row>, pgrx::spi::SpiError> {
     Spi::connect(|client| {
         client
-            .select(query, None, &[(next as i64).into(), from_us.into(), before_us.into()])?
+            .select(ROWS_FROM, None, &[(next as i64).into(), from_us.into(), before_us.into()])?
             .map(|row| {
                 Ok(Row {
                     first_sequence: row.get::<i64>(1)?.unwrap_or_default() as u64,

@@ -11,12 +11,11 @@ use pgrx::pg_sys::{self, Datum};
 
 use super::now_us;
 use crate::datum::{self, timestamp};
-use crate::days::DayWriter;
+use crate::days::{DayWriter, LONG_DAY_US, RECENT_US};
 
 /// Events of one block, at most, but for those of one command: little enough to be decoded in a
 /// moment, enough that the row itself costs next to nothing.
 const EVENTS_PER_BLOCK: usize = 4096;
-const DAY_US: i64 = 86_400_000_000;
 /// A timestamptz after all others.
 const END_OF_TIME_US: i64 = i64::MAX;
 
@@ -100,12 +99,6 @@ pub struct Place {
     first_us: i64,
     before_us: i64,
 }
-
-/// What is asked for is most likely of the last days before that, and the days before are so not even
-/// planned for.
-const RECENT_US: i64 = 4 * DAY_US;
-/// Blocks are read from a day on, to somewhere in the next one: so long is no day.
-const LONG_DAY_US: i64 = 26 * DAY_US / 24;
 
 /// A time before all others, as PostgreSQL has it.
 const BEGIN_OF_TIME_US: i64 = i64::MIN;

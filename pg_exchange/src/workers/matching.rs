@@ -260,6 +260,18 @@ pub fn show_market(shared: &Shared, engine: &Engine, calendar_changed: bool) {
     shared.control.set_time(counters.time_us);
 }
 
+/// Adds what was executed to the statistics; `counted` is what they have.
+pub fn count(shared: &Shared, engine: &Engine, counted: &mut Counters) {
+    let counters = engine.counters();
+    shared.statistics.count(
+        now_us(),
+        counters.sequence - counted.sequence,
+        counters.last_trade_id - counted.last_trade_id,
+        engine.open_orders().into(),
+    );
+    *counted = counters;
+}
+
 struct Matching {
     post: Post,
     engine: Engine,
@@ -543,14 +555,7 @@ impl Matching {
 
     /// Adds what was executed to the statistics.
     fn count(&mut self) {
-        let counters = self.engine.counters();
-        self.post.shared.statistics.count(
-            now_us(),
-            counters.sequence - self.counted.sequence,
-            counters.last_trade_id - self.counted.last_trade_id,
-            self.engine.open_orders().into(),
-        );
-        self.counted = counters;
+        count(self.post.shared, &self.engine, &mut self.counted);
     }
 
     /// Waits until the ring has room for the next command. As long as it is full of

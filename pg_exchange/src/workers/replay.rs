@@ -70,7 +70,7 @@ impl Replay {
     ) -> Result<(), Fault> {
         let mut goes_on = true;
         while goes_on {
-            let batches = journal::read_many_after(self.sequence())?;
+            let batches = journal::read_after(self.sequence())?;
             goes_on = !batches.is_empty();
             for batch in batches {
                 if !goes_on {

@@ -13,7 +13,7 @@ use super::journal::{self, Batch, Batches};
 use super::matching;
 use super::progress::Progress;
 use super::recovery::{self, Bounds};
-use super::{Post, end, now_us, one_moment, transaction};
+use super::{Post, end, one_moment, transaction};
 use crate::recovery_mode::{is_standby, replayed_lsn};
 use crate::relation::Relation;
 use crate::shared::control::{Role, WorkerState};
@@ -158,14 +158,8 @@ impl Standby {
         let roles = transaction(|| Roles::look_up(*post, engine));
         directory::show(*post, engine, limited.drain(..), roles);
         matching::show_market(shared, engine, std::mem::take(&mut self.calendar_changed));
+        matching::count(shared, engine, &mut self.counted);
         let counters = engine.counters();
-        shared.statistics.count(
-            now_us(),
-            counters.sequence - self.counted.sequence,
-            counters.last_trade_id - self.counted.last_trade_id,
-            engine.open_orders().into(),
-        );
-        self.counted = counters;
         if counters.sequence > shared.control.matched.get() {
             shared.control.matched.advance(counters.sequence);
             shared.control.durable.advance(counters.sequence);
