@@ -38,7 +38,8 @@ fn two_push_while_one_pops() {
     popped.extend(drain(queue));
     popped.sort_by_key(|arrival| arrival.backend);
     assert_eq!(popped, [of(1, 7), of(2, 7)]);
-    assert!(queue.is_empty() && queue.len() == 0);
+    assert!(queue.is_empty());
+    assert_eq!(queue.len(), 0);
 }
 
 #[test]

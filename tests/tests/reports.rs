@@ -155,11 +155,6 @@ const TAMPERING: [(&str, &[&str]); 16] = [
 fn days_of_every_kind_of_order_are_what_the_accountant_says() {
     let venue = traded_venue(COMMANDS);
     let mut session = venue.superuser();
-    // By chance a stream has none.
-    session.run(
-        "SELECT exchange.bust_trade(max(trade_id)) FROM exchange.trades
-         HAVING NOT bool_or(busted_at IS NOT NULL)",
-    );
     let last = come_to_a_close(&mut session);
     audit::settle(&venue);
     let mut dates = session.rows(
