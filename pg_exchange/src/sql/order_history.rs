@@ -256,6 +256,7 @@ impl Life {
     /// Trades can be cancelled long after the order has ended: which command did it is among the
     /// public events.
     fn add_later_busts(&mut self, after: u64) {
+        let mut busts = Vec::new();
         for trade in std::mem::take(&mut self.trades) {
             let Some(busted_us) = busted_at_us(trade.trade_id) else { continue };
             let mut stamp = None;
@@ -271,9 +272,12 @@ impl Life {
                     ControlFlow::Break(())
                 },
             );
-            if let Some(stamp) = stamp.filter(|stamp| stamp.sequence > after) {
-                self.tell(stamp, Step::Bust, traded(&trade));
-            }
+            busts.extend(stamp.filter(|stamp| stamp.sequence > after).map(|stamp| (stamp, trade)));
+        }
+        // Not in the order in which they traded.
+        busts.sort_by_key(|(stamp, _)| stamp.sequence);
+        for (stamp, trade) in &busts {
+            self.tell(*stamp, Step::Bust, traded(trade));
         }
     }
 }
